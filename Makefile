@@ -1,0 +1,40 @@
+.DEFAULT_GOAL := help
+LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: ## The chat example on http://127.0.0.1:8080
+	go run ./examples/chat
+
+.PHONY: test
+test: ## Everything that CI runs
+	./test.sh
+
+.PHONY: long
+long: ## The long form: more kills, longer fuzzing
+	./test.sh long
+
+.PHONY: lint
+lint: ## golangci-lint in every module
+	$(LINT) run ./...
+	cd examples && $(LINT) run ./...
+
+.PHONY: sdk
+sdk: ## Build sdkjs/dist and the generated types
+	cd sdkjs && npm ci --no-audit --no-fund && npm run types && npm run build
+
+.PHONY: golden
+golden: ## Rewrite golden files after a deliberate change
+	go test ./im ./im/wire -update
+
+.PHONY: bench
+bench: ## Store, wire and transport benchmarks with their peers
+	go test -run '^$$' -bench . -benchtime 2s ./store/bolt ./im/wire
+	cd examples/bench && go run .
+
+.PHONY: rename
+rename: ## make rename MODULE=example.org/chat: move the module path everywhere
+	./.ci/rename $(MODULE)

@@ -1,0 +1,85 @@
+package im
+
+import (
+	"context"
+	"sync"
+
+	"example.com/h5im/store"
+)
+
+// appender collects the messages of all sessions into the batches that the
+// store commits: while one batch is on its way to the disk, the next gathers.
+// There is no timer. What is committed goes to the publisher in commit order.
+type appender struct {
+	server *server
+
+	mu      sync.Mutex
+	queue   []*appendJob
+	running bool
+}
+
+type appendJob struct {
+	item   store.Append
+	origin string // the session that gets a receipt instead of the event
+	result store.Appended
+	err    error
+	done   chan struct{}
+}
+
+// appendBatch bounds one commit.
+const appendBatch = 1024
+
+// append stores a message and returns when it is durable and its event is
+// handed to the hub. staged is called as soon as its order is fixed.
+func (a *appender) append(item store.Append, origin string, staged func()) (store.Appended, error) {
+	job := &appendJob{item: item, origin: origin, done: make(chan struct{})}
+	a.mu.Lock()
+	a.queue = append(a.queue, job)
+	start := !a.running
+	a.running = true
+	a.mu.Unlock()
+	if staged != nil {
+		staged()
+	}
+	if start {
+		a.server.work.Go(a.run)
+	}
+	<-job.done
+	return job.result, job.err
+}
+
+func (a *appender) run() {
+	for {
+		a.mu.Lock()
+		n := min(len(a.queue), appendBatch)
+		batch := a.queue[:n:n]
+		a.queue = a.queue[n:]
+		if n == 0 {
+			a.queue = nil
+			a.running = false
+			a.mu.Unlock()
+			return
+		}
+		a.mu.Unlock()
+		a.commit(batch)
+	}
+}
+
+func (a *appender) commit(batch []*appendJob) {
+	items := make([]store.Append, len(batch))
+	for i, job := range batch {
+		items[i] = job.item
+	}
+	// Not a caller's context: what was handed over is committed and answered.
+	results, err := a.server.store.Append(context.Background(), items)
+	a.server.publisher.do(func() {
+		for i, job := range batch {
+			if err != nil {
+				job.err = err
+			} else if job.result, job.err = results[i], results[i].Err; job.err == nil {
+				a.server.publisher.appended(&job.result, job.origin)
+			}
+			close(job.done)
+		}
+	})
+}

@@ -1,0 +1,174 @@
+package im
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"example.com/h5im/im/hub"
+	"example.com/h5im/store"
+	"example.com/h5im/store/bolt"
+	"example.com/h5im/transport"
+	"example.com/h5im/transport/websocket"
+)
+
+// Config configures a server. AppID and Auth are required; for the rest zero
+// means the default.
+type Config struct {
+	// AppID must equal the appId that clients send. 1 to 64 bytes of [A-Za-z0-9_.-].
+	AppID string
+	// Auth says who a request is.
+	Auth Authenticator
+
+	// Store keeps everything. Defaults to bbolt in the file im.db under DataDir.
+	// A Store given here is the host's to close, after Shutdown.
+	Store store.Store
+	// DataDir is where the default store lives; it is made if missing.
+	// Defaults to "im-data".
+	DataDir string
+	// Hub joins the nodes of a cluster. Defaults to this process alone.
+	// A Hub given here is started and closed by the server.
+	Hub hub.Hub
+	// Transports are served besides POST /rpc. Defaults to WebSocket.
+	Transports []transport.Transport
+
+	// Policy, Directory, Middleware and Extensions are optional.
+	Policy     Policy
+	Directory  Directory
+	Middleware []Middleware
+	Extensions []Extension
+
+	// PublicOrigin is the origin under which browsers see the server
+	// ("https://chat.example.com"), for a proxy in front that passes neither Host
+	// nor X-Forwarded-Proto.
+	PublicOrigin string
+	// AllowedOrigins are other origins whose pages may use the server, with a
+	// token of their own and never with a cookie.
+	AllowedOrigins []string
+
+	// HostUser is the user id that System acts as. Nobody else may be it.
+	// Defaults to "system".
+	HostUser string
+	// Limits bound what clients may ask for.
+	Limits Limits
+	// Logger gets what a client must not see. Defaults to slog.Default().
+	Logger *slog.Logger
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+// Limits bound what clients may ask for. Zero fields mean the defaults, which
+// are safe on the open internet.
+type Limits struct {
+	FrameBytes      int // of a frame from a client; defaults to 256 KiB
+	ContentBytes    int // content and ext of a message together; defaults to 64 KiB
+	Batch           int // requests in one frame; defaults to 64
+	InFlight        int // requests of a session that run at once; defaults to 64
+	Page            int // rows of a page that names no limit; defaults to 50
+	MaxPage         int // rows of a page at most; defaults to 100
+	Changes         int // revs a client may be behind before changes answers reset; defaults to 5,000
+	TitleBytes      int // defaults to 256
+	MembersPerCall  int // defaults to 500
+	Members         int // of a group; defaults to 5,000
+	Mentions        int // of a message; defaults to 50
+	SessionsPerUser int // on one node; defaults to 20
+	// NewDirectPeersPerHour bounds the direct conversations that a user opens
+	// with people he never wrote to. Defaults to 60.
+	NewDirectPeersPerHour int
+
+	SendQueueBytes  int           // of events that a slow client has not read; defaults to 256 KiB
+	SendQueueFrames int           // likewise; defaults to 1,024
+	OpenTimeout     time.Duration // for session.open to succeed; defaults to 15 s
+	AuthTimeout     time.Duration // for the Authenticator; defaults to 10 s
+	WriteTimeout    time.Duration // for a client to take anything; defaults to 10 s
+	PingInterval    time.Duration // of signs of life below the protocol; defaults to 25 s
+	ReauthGrace     time.Duration // after the credentials expired; defaults to 25 s
+}
+
+func (l *Limits) setDefaults() {
+	ints := []struct {
+		field *int
+		value int
+	}{
+		{&l.FrameBytes, 256 << 10}, {&l.ContentBytes, 64 << 10}, {&l.Batch, 64}, {&l.InFlight, 64},
+		{&l.Page, 50}, {&l.MaxPage, 100}, {&l.Changes, 5000}, {&l.TitleBytes, 256},
+		{&l.MembersPerCall, 500}, {&l.Members, 5000}, {&l.Mentions, 50}, {&l.SessionsPerUser, 20},
+		{&l.NewDirectPeersPerHour, 60}, {&l.SendQueueBytes, 256 << 10}, {&l.SendQueueFrames, 1024},
+	}
+	for _, d := range ints {
+		*d.field = cmp.Or(*d.field, d.value)
+	}
+	durations := []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&l.OpenTimeout, 15 * time.Second}, {&l.AuthTimeout, 10 * time.Second}, {&l.WriteTimeout, 10 * time.Second},
+		{&l.PingInterval, 25 * time.Second}, {&l.ReauthGrace, 25 * time.Second},
+	}
+	for _, d := range durations {
+		*d.field = cmp.Or(*d.field, d.value)
+	}
+}
+
+func (l *Limits) validate() error {
+	for name, v := range map[string]int{
+		"FrameBytes": l.FrameBytes, "ContentBytes": l.ContentBytes, "Batch": l.Batch, "InFlight": l.InFlight,
+		"Page": l.Page, "MaxPage": l.MaxPage, "Changes": l.Changes, "TitleBytes": l.TitleBytes,
+		"MembersPerCall": l.MembersPerCall, "Members": l.Members, "Mentions": l.Mentions,
+		"SessionsPerUser": l.SessionsPerUser, "NewDirectPeersPerHour": l.NewDirectPeersPerHour,
+		"SendQueueBytes": l.SendQueueBytes, "SendQueueFrames": l.SendQueueFrames,
+		"OpenTimeout": int(l.OpenTimeout), "AuthTimeout": int(l.AuthTimeout), "WriteTimeout": int(l.WriteTimeout),
+		"PingInterval": int(l.PingInterval), "ReauthGrace": int(l.ReauthGrace),
+	} {
+		if v < 0 {
+			return fmt.Errorf("im: Config.Limits.%s is negative", name)
+		}
+	}
+	if l.Page > l.MaxPage {
+		return fmt.Errorf("im: Config.Limits.Page is above MaxPage")
+	}
+	return nil
+}
+
+// complete validates c and fills in the defaults that cost nothing.
+func (c *Config) complete() error {
+	if !validName(c.AppID, 64) {
+		return errors.New("im: Config.AppID must be 1 to 64 of [A-Za-z0-9_.-]")
+	}
+	if c.Auth == nil {
+		return errors.New("im: Config.Auth is required: it says who a request is")
+	}
+	c.DataDir = cmp.Or(c.DataDir, "im-data")
+	c.HostUser = cmp.Or(c.HostUser, "system")
+	if !validUser(c.HostUser) {
+		return errors.New("im: Config.HostUser is no valid user id")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Limits.setDefaults()
+	return c.Limits.validate()
+}
+
+// defaultStore opens the bbolt store under DataDir.
+func (c *Config) defaultStore() (store.Store, error) {
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("im: data directory: %w", err)
+	}
+	s, err := bolt.Open(filepath.Join(c.DataDir, "im.db"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("im: %w", err)
+	}
+	return s, nil
+}
+
+func defaultTransports() []transport.Transport {
+	return []transport.Transport{websocket.New(nil)}
+}

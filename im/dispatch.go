@@ -1,0 +1,309 @@
+package im
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"example.com/h5im/im/wire"
+	"example.com/h5im/store"
+	"example.com/h5im/transport"
+)
+
+// request is one request on its way through a session.
+type request struct {
+	id     wire.ID
+	op     *Operation
+	params any
+	place  *ticket
+}
+
+// ticket is a request's place in its session's order. Operations of a session
+// on one conversation, and the requests of one batch, commit in arrival order;
+// others run at the same time. A send that follows a send need not wait for the
+// commit: its place in the appender's queue is enough.
+type ticket struct {
+	send   bool
+	before [2]*ticket    // of the conversation, and of the batch
+	staged chan struct{} // closed when the append is queued, at the latest with done
+	done   chan struct{}
+	once   sync.Once
+}
+
+func newTicket(send bool) *ticket {
+	return &ticket{send: send, staged: make(chan struct{}), done: make(chan struct{})}
+}
+
+func (t *ticket) wait() {
+	for _, b := range t.before {
+		switch {
+		case b == nil:
+		case b.send && t.send:
+			<-b.staged
+		default:
+			<-b.done
+		}
+	}
+	t.before = [2]*ticket{}
+}
+
+func (t *ticket) stage() { t.once.Do(func() { close(t.staged) }) }
+
+func (t *ticket) finish() {
+	t.stage()
+	close(t.done)
+}
+
+// receive takes one frame and starts its requests. It returns false when the
+// session should end.
+func (x *session) receive(frame []byte) bool {
+	reqs, _, err := x.codec.Parse(frame, x.server.limits.scan())
+	if err != nil {
+		x.replyError(wire.NullID(), x.server.public(nil, err))
+		if x.malformed++; x.malformed > maxMalformed {
+			x.close(transport.CloseProtocol, "this is not the protocol")
+			return false
+		}
+		return true
+	}
+	var before *ticket
+	for i := range reqs {
+		if reqs[i].Err != nil {
+			x.replyError(reqs[i].ID, ErrorFromWire(reqs[i].Err))
+			continue
+		}
+		if reqs[i].ID.IsNone() {
+			continue // no operation of this version is ephemeral
+		}
+		r, err := x.server.decode(x.codec, &reqs[i])
+		if err != nil {
+			x.replyError(reqs[i].ID, x.server.public(nil, err))
+			continue
+		}
+		if !x.start(r, before) {
+			return false
+		}
+		before = r.place
+	}
+	x.queue.waitForRoom()
+	return true
+}
+
+func (l *Limits) scan() wire.ScanLimits { return wire.ScanLimits{MaxBatch: l.Batch} }
+
+// decode finds a request's operation and reads its params.
+func (s *server) decode(codec wire.Codec, r *wire.Request) (*request, error) {
+	o := s.table[r.Method]
+	if o == nil {
+		return nil, ErrMethodNotFound
+	}
+	params := o.newParams()
+	if err := codec.Decode(r.Params, params); err != nil {
+		return nil, err
+	}
+	return &request{id: r.ID, op: o, params: params, place: newTicket(o.need == needSender)}, nil
+}
+
+// start runs a request in its place, when there is room for one more.
+func (x *session) start(r *request, before *ticket) bool {
+	x.mu.Lock()
+	for x.running >= x.server.limits.InFlight && !x.closed {
+		x.mayRun.Wait()
+	}
+	if x.closed {
+		x.mu.Unlock()
+		return false
+	}
+	x.running++
+	key := ""
+	if r.op.conversation != nil {
+		key = r.op.conversation(x.identity.User, r.params)
+	}
+	r.place.before[1] = before
+	if key != "" {
+		r.place.before[0] = x.last[key]
+		x.last[key] = r.place
+	}
+	op := &Op{
+		Name: r.op.name, Identity: x.identity, Session: x.id, Device: x.device,
+		Conversation: key, Params: r.params, session: x, staged: r.place.stage,
+	}
+	opened := x.opened
+	x.mu.Unlock()
+	x.server.work.Go(func() { x.serve(r, op, opened) })
+	if r.op.need == needNothing {
+		<-r.place.done // what follows in the same breath belongs to the open session
+	}
+	return true
+}
+
+// serve runs one request and answers it.
+func (x *session) serve(r *request, op *Op, opened bool) {
+	r.place.wait()
+	if op.Name == "sync" {
+		x.queue.hold()
+		defer x.queue.release()
+	}
+	var result any
+	var err error
+	if opened || r.op.need == needNothing {
+		result, err = x.server.execute(x.ctx, r.op, op)
+	} else {
+		err = x.server.refuse(ErrUnauthenticated.With("session.open comes first"))
+	}
+	if err != nil {
+		x.replyError(r.id, x.server.public(op, err))
+	} else {
+		x.replyResult(op, r.id, result)
+	}
+	r.place.finish()
+	x.mu.Lock()
+	if x.last[op.Conversation] == r.place {
+		delete(x.last, op.Conversation)
+	}
+	x.running--
+	x.mayRun.Broadcast()
+	x.mu.Unlock()
+	if op.Name == "session.close" && err == nil {
+		_ = x.queue.flushed(x.ctx)
+		x.close(transport.CloseNormal, "session.close")
+	}
+}
+
+func (x *session) replyResult(op *Op, id wire.ID, result any) {
+	b, err := x.codec.AppendResult(nil, id, result)
+	if err != nil {
+		x.replyError(id, x.server.public(op, err))
+		return
+	}
+	x.queue.reply(x.conn.Prepare(b))
+}
+
+func (x *session) replyError(id wire.ID, e *Error) {
+	x.queue.reply(x.conn.Prepare(x.codec.AppendError(nil, id, e.wire())))
+}
+
+// execute runs one operation: what every way in has in common.
+func (s *server) execute(ctx context.Context, o *Operation, op *Op) (result any, err error) {
+	if !s.calls.begin() {
+		return nil, ErrUnavailable.With("the server shuts down").after(goawayRetry)
+	}
+	defer s.calls.end()
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = nil, fmt.Errorf("im: %s panicked: %v\n%s", op.Name, p, debug.Stack())
+		}
+	}()
+	if o.conversation != nil && !validConversation(op.Conversation) {
+		if op.Conversation == "" {
+			return nil, ErrInvalidArgument.With("this names no conversation").At(o.target)
+		}
+		return nil, ErrNotFound
+	}
+	if o.replay != nil {
+		if op.fingerprint, err = fingerprint(op); err != nil {
+			return nil, err
+		}
+		if result, found, err := o.replay(s, ctx, op); found || err != nil {
+			return result, err
+		}
+	}
+	if o.need == needMember || o.need == needOwner {
+		if err := s.loadMember(ctx, o, op); err != nil {
+			return nil, err
+		}
+	}
+	return s.handler(ctx, op)
+}
+
+// loadMember reads the conversation and the caller's row. Who has none learns
+// the same as of a conversation that does not exist.
+func (s *server) loadMember(ctx context.Context, o *Operation, op *Op) (err error) {
+	op.head, op.member, err = s.store.Conversation(ctx, op.Conversation, op.Identity.User)
+	if err != nil {
+		return fromStore(err)
+	}
+	if op.Host {
+		return nil
+	}
+	if !op.member.Active() {
+		return ErrNotFound
+	}
+	if o.need == needOwner && op.member.Role != store.Owner {
+		return ErrPermissionDenied
+	}
+	return nil
+}
+
+// chain is policy, then middleware, then the operation.
+func (s *server) chain(middleware []Middleware) Handler {
+	h := func(ctx context.Context, op *Op) (any, error) {
+		return s.table[op.Name].handle(s, ctx, op)
+	}
+	for _, m := range slices.Backward(middleware) {
+		h = m(h)
+	}
+	return func(ctx context.Context, op *Op) (any, error) {
+		if s.table[op.Name].need != needNothing { // session.open asks when it knows who
+			if err := s.allow(ctx, op); err != nil {
+				return nil, err
+			}
+		}
+		return h(ctx, op)
+	}
+}
+
+// allow asks the host's policy.
+func (s *server) allow(ctx context.Context, op *Op) error {
+	if op.Host || s.config.Policy == nil {
+		return nil
+	}
+	return s.config.Policy.Allow(ctx, op.Identity, op)
+}
+
+// fingerprint is a hash of the request as it was decoded, the same in either codec.
+func fingerprint(op *Op) (f store.Fingerprint, err error) {
+	b, err := wire.Canonical(op.Params)
+	if err != nil {
+		return f, err
+	}
+	h := sha256.New()
+	h.Write([]byte(op.Name))
+	h.Write([]byte{0})
+	h.Write(b)
+	copy(f[:], h.Sum(nil))
+	return f, nil
+}
+
+// public is what a client may see of an error. What is not in the catalogue is
+// logged under an incident that the client can name.
+func (s *server) public(op *Op, err error) *Error {
+	var e *Error
+	var w *wire.Error
+	switch {
+	case errors.As(err, &e):
+		if e.Code >= 500 && err != error(e) {
+			s.log.Error("operation failed", append(logOp(op), "err", err)...)
+		}
+		return e
+	case errors.As(err, &w):
+		return ErrorFromWire(w)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return ErrUnavailable
+	}
+	c := *ErrInternal
+	c.Incident = randomMessageID()
+	s.log.Error("operation failed", append(logOp(op), "incident", c.Incident, "err", err)...)
+	return &c
+}
+
+func logOp(op *Op) []any {
+	if op == nil {
+		return nil
+	}
+	return []any{"op", op.Name, "user", op.Identity.User, "device", op.Device, "session", op.Session, "conversation", op.Conversation}
+}

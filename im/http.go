@@ -1,0 +1,105 @@
+package im
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"example.com/h5im/sdkjs"
+	"example.com/h5im/transport"
+)
+
+// coreRoutes are the paths below the mount point. There is no http.ServeMux
+// below: it would redirect out of the mount.
+func (s *server) coreRoutes() map[string]http.Handler {
+	routes := map[string]http.Handler{
+		"/rpc":          http.HandlerFunc(s.serveRPC),
+		"/openrpc.json": http.HandlerFunc(s.serveOpenRPC),
+		"/sdk":          sdkHandler(sdkjs.FS()),
+	}
+	transports := s.config.Transports
+	if transports == nil {
+		transports = defaultTransports()
+	}
+	for _, t := range transports {
+		routes[t.Path()] = s.transportHandler(t)
+	}
+	return routes
+}
+
+// ServeHTTP serves a path below the mount point: exactly a route's, or below it.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.draining.Load() {
+		w.Header().Set("Retry-After", strconv.Itoa(int(goawayRetry.Seconds())))
+		httpError(w, http.StatusServiceUnavailable, "the server shuts down")
+		return
+	}
+	p := path.Clean("/" + r.URL.Path)
+	for route := p; route != "/"; route = path.Dir(route) {
+		if h := s.routes[route]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+	}
+	httpError(w, http.StatusNotFound, "not an endpoint of the IM server; is it mounted with http.StripPrefix?")
+}
+
+// transportHandler checks the origin, which no transport does, and makes a
+// session of every connection.
+func (s *server) transportHandler(t transport.Transport) http.Handler {
+	limits := transport.Limits{
+		MaxFrameBytes: s.limits.FrameBytes, WriteTimeout: s.limits.WriteTimeout, PingInterval: s.limits.PingInterval,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := s.origins.Check(r)
+		if origin == transport.Foreign {
+			httpError(w, http.StatusForbidden, "this origin may not connect; list it in Config.AllowedOrigins, or set Config.PublicOrigin behind a proxy")
+			return
+		}
+		err := t.Serve(w, r, limits, func(conn transport.Conn) { s.accept(conn, r, origin) })
+		if err != nil {
+			s.log.Debug("connection refused", "path", r.URL.Path, "remote", r.RemoteAddr, "err", err)
+		}
+	})
+}
+
+// sdkHandler serves the browser SDK to any page: it is public.
+func sdkHandler(files fs.FS) http.Handler {
+	tags := map[string]string{}
+	_ = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			if b, err := fs.ReadFile(files, name); err == nil {
+				tags[name] = fmt.Sprintf(`"%x"`, sha256.Sum256(b))
+			}
+		}
+		return err
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, name, _ := strings.Cut(path.Clean("/"+r.URL.Path), "/sdk/")
+		tag, found := tags[name]
+		if !found {
+			httpError(w, http.StatusNotFound, "there is no such file in the SDK")
+			return
+		}
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-cache") // a deploy changes it; the ETag answers 304
+		h.Set("ETag", tag)
+		http.ServeFileFS(w, r, files, name)
+	})
+}
+
+func httpError(w http.ResponseWriter, status int, message string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte("im: " + message + "\n"))
+}

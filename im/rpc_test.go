@@ -1,0 +1,93 @@
+package im_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"example.com/h5im/im"
+)
+
+func TestPOST(t *testing.T) {
+	srv := setup(t, im.Config{AllowedOrigins: []string{"https://partner.example"}, Limits: im.Limits{FrameBytes: 4096}})
+	const ping = `{"jsonrpc":"2.0","id":"a","method":"ping"}`
+	do := func(method, path, body string, header ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, "http://im.test"+path, strings.NewReader(body))
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Add(header[i], header[i+1])
+		}
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, r)
+		return w
+	}
+	const media, bearer = "Content-Type", "Authorization"
+	for name, c := range map[string]struct {
+		response *httptest.ResponseRecorder
+		status   int
+		contains string
+	}{
+		"a request":               {do("POST", "/rpc", ping, media, "application/json; charset=utf-8", bearer, "Bearer alice"), 200, `"id":"a","result":{"serverTime"`},
+		"a batch":                 {do("POST", "/rpc", "["+ping+","+ping+"]", media, "application/json", bearer, "bearer alice"), 200, `[{"jsonrpc"`},
+		"a notification":          {do("POST", "/rpc", `{"jsonrpc":"2.0","method":"ping"}`, media, "application/json", bearer, "Bearer alice"), 204, ""},
+		"malformed JSON":          {do("POST", "/rpc", `{"jsonrpc":`, media, "application/json", bearer, "Bearer alice"), 200, `"code":-32700`},
+		"an unknown method":       {do("POST", "/rpc", strings.Replace(ping, "ping", "pong", 1), media, "application/json", bearer, "Bearer alice"), 200, `"code":-32601`},
+		"no token":                {do("POST", "/rpc", ping, media, "application/json"), 401, `"reason":"unauthenticated"`},
+		"text":                    {do("POST", "/rpc", ping, media, "text/plain", bearer, "Bearer alice"), 415, "application/json"},
+		"a form":                  {do("POST", "/rpc", ping, media, "application/x-www-form-urlencoded", bearer, "Bearer alice"), 415, "application/json"},
+		"no type":                 {do("POST", "/rpc", ping, bearer, "Bearer alice"), 415, "application/json"},
+		"too large":               {do("POST", "/rpc", ping+strings.Repeat(" ", 4096), media, "application/json", bearer, "Bearer alice"), 413, `"max":4096`},
+		"GET":                     {do("GET", "/rpc", "", bearer, "Bearer alice"), 405, "POST"},
+		"a foreign origin":        {do("POST", "/rpc", ping, media, "application/json", bearer, "Bearer alice", "Origin", "https://evil.example"), 403, "origin"},
+		"the null origin":         {do("POST", "/rpc", ping, media, "application/json", bearer, "Bearer alice", "Origin", "null"), 403, "origin"},
+		"a cookie without origin": {do("POST", "/rpc", ping, media, "application/json", "Cookie", "sid=x"), 403, `"field":"Origin"`},
+		"another app":             {do("POST", "/rpc?app=other", ping, media, "application/json", bearer, "Bearer alice"), 401, `"reason":"app_unknown"`},
+		"the app":                 {do("POST", "/rpc?app=test", ping, media, "application/json", bearer, "Bearer alice"), 200, "result"},
+		"a session that is not":   {do("POST", "/rpc", ping, media, "application/json", bearer, "Bearer alice", "Im-Session", "x"), 404, "session"},
+		"preflight of an allowed": {do("OPTIONS", "/rpc", "", "Origin", "https://partner.example", "Access-Control-Request-Method", "POST"), 204, ""},
+		"preflight of a foreign":  {do("OPTIONS", "/rpc", "", "Origin", "https://evil.example"), 403, ""},
+		"no such path":            {do("GET", "/admin", ""), 404, "StripPrefix"},
+		"no such path below":      {do("GET", "/sdk/../../etc/passwd", ""), 404, ""},
+		"a folder of the SDK":     {do("GET", "/sdk/", ""), 404, ""},
+		"a WebSocket without one": {do("GET", "/ws", ""), 426, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.response.Code != c.status || !strings.Contains(c.response.Body.String(), c.contains) {
+				t.Errorf("%d %s, want %d %s", c.response.Code, c.response.Body, c.status, c.contains)
+			}
+			if l := c.response.Header().Get("Location"); l != "" {
+				t.Errorf("redirects to %s", l)
+			}
+		})
+	}
+	t.Run("CORS names the allowed origin and never allows credentials", func(t *testing.T) {
+		for _, w := range []*httptest.ResponseRecorder{
+			do("OPTIONS", "/rpc", "", "Origin", "https://partner.example"),
+			do("POST", "/rpc", ping, media, "application/json", bearer, "Bearer alice", "Origin", "https://partner.example"),
+		} {
+			h := w.Header()
+			if h.Get("Access-Control-Allow-Origin") != "https://partner.example" || h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%v", h)
+			}
+		}
+		if h := do("POST", "/rpc", ping, media, "application/json", bearer, "Bearer alice").Header(); h.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("without an origin: %v", h)
+		}
+	})
+	t.Run("what the permission needs a session for says so", func(t *testing.T) {
+		w := do("POST", "/rpc", strings.Replace(ping, "ping", "session.close", 1), media, "application/json", bearer, "Bearer alice")
+		if !strings.Contains(w.Body.String(), `"reason":"unsupported"`) {
+			t.Error(w.Body)
+		}
+	})
+	t.Run("the SDK is served to any page and revalidated", func(t *testing.T) {
+		w := do("GET", "/sdk/h5-im-sdk.js", "")
+		if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("X-Content-Type-Options") != "nosniff" ||
+			!strings.HasPrefix(w.Header().Get("Content-Type"), "text/javascript") {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		if again := do("GET", "/sdk/h5-im-sdk.js", "", "If-None-Match", w.Header().Get("ETag")); again.Code != http.StatusNotModified {
+			t.Errorf("revalidation answered %d", again.Code)
+		}
+	})
+}

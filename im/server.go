@@ -1,0 +1,192 @@
+package im
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"example.com/h5im/im/hub"
+	"example.com/h5im/store"
+	"example.com/h5im/transport"
+)
+
+// Server is a chat server. It is made by New and used by mounting it:
+//
+//	mux.Handle("/im/", http.StripPrefix("/im", srv))
+//
+// All methods may be called concurrently. The interface is sealed, so that
+// methods can be added.
+type Server interface {
+	http.Handler
+
+	// As acts as a user, in this process: every operation of the protocol under
+	// the same policy and middleware as from outside. The identity is trusted.
+	As(who Identity) Client
+
+	// System acts as the host: every operation, without policy and without
+	// asking for membership.
+	System() HostClient
+
+	// Ready is nil while the server can serve, for a readiness probe.
+	Ready() error
+
+	// Shutdown refuses new connections, tells clients to go away, lets running
+	// operations finish, flushes what clients are owed, and closes everything
+	// that the server opened. When ctx ends first, what is left is cut and
+	// ctx's error returned; nothing acknowledged is lost either way. A later
+	// call waits for the first. Call it before http.Server.Shutdown, which does
+	// not know of upgraded connections.
+	Shutdown(ctx context.Context) error
+
+	sealed()
+}
+
+type server struct {
+	config  Config
+	log     *slog.Logger
+	limits  Limits
+	store   store.Store
+	info    store.Info
+	hub     hub.Hub
+	table   map[string]*Operation
+	methods []*Operation // in order
+	handler Handler      // policy, middleware, operation
+	types   map[string]func(content []byte) error
+	routes  map[string]http.Handler
+	origins *transport.Origins
+	cursors *cursorSealer
+
+	features      []string
+	notifications []notification
+	onOpen        []func(SessionInfo)
+	onClose       []func(SessionInfo)
+
+	appender  *appender
+	publisher *publisher
+	sessions  *registry
+	newPeers  *hourly
+
+	ownsStore bool
+	base      context.Context // of everything that runs; cancelled last
+	cancel    context.CancelFunc
+	work      sync.WaitGroup // goroutines of sessions, appender, publisher and extensions
+	calls     inFlight       // operations that run
+	draining  atomic.Bool
+	shutdown  sync.Once
+	done      chan struct{}
+	doneErr   error
+}
+
+// New makes a server. It opens the default store where Config names none.
+func New(c Config) (Server, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	origins, err := transport.NewOrigins(c.PublicOrigin, c.AllowedOrigins)
+	if err != nil {
+		return nil, fmt.Errorf("im: %w", err)
+	}
+	s := &server{
+		config: c, log: c.Logger, limits: c.Limits, store: c.Store, hub: c.Hub,
+		table: map[string]*Operation{}, types: builtinTypes(), origins: origins,
+		newPeers: newHourly(c.Limits.NewDirectPeersPerHour, c.Now), done: make(chan struct{}),
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.sessions = newRegistry(s)
+	s.appender = &appender{server: s}
+	s.publisher = &publisher{server: s, members: map[string]memberList{}}
+	for _, o := range operations() {
+		if err := s.addOperation(o); err != nil {
+			return nil, err
+		}
+	}
+	s.routes = s.coreRoutes()
+	if err := s.open(); err != nil {
+		s.abandon()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open starts what has to be closed again.
+func (s *server) open() (err error) {
+	if s.store == nil {
+		if s.store, err = s.config.defaultStore(); err != nil {
+			return err
+		}
+		s.ownsStore = true
+	}
+	if s.info, err = s.store.Info(s.base); err != nil {
+		return fmt.Errorf("im: store: %w", err)
+	}
+	if s.cursors, err = newCursorSealer(s.info, s.config.AppID, s.config.Now); err != nil {
+		return err
+	}
+	middleware := s.config.Middleware
+	for _, e := range s.config.Extensions {
+		setup := &Setup{server: s, name: e.Name}
+		if !validName(e.Name, 32) || e.Install == nil {
+			return fmt.Errorf("im: extension %q: needs a name of [A-Za-z0-9_.-] and an Install", e.Name)
+		}
+		if err := errors.Join(e.Install(setup), setup.err); err != nil {
+			return fmt.Errorf("im: extension %s: %w", e.Name, err)
+		}
+		setup.sealed = true
+		middleware = append(middleware[:len(middleware):len(middleware)], setup.middleware...)
+	}
+	s.handler = s.chain(middleware)
+	if s.hub == nil {
+		s.hub = hub.NewLocal()
+	}
+	err = s.hub.Start(s.base, hub.Handler{
+		Deliver: s.sessions.deliver,
+		Answer: func(context.Context, []byte) ([]byte, error) {
+			return nil, errors.New("im: no requests between nodes yet")
+		},
+		Gap: s.sessions.gap,
+	})
+	if err != nil {
+		return fmt.Errorf("im: hub: %w", err)
+	}
+	return nil
+}
+
+// abandon undoes a New that failed.
+func (s *server) abandon() {
+	s.cancel()
+	s.work.Wait()
+	if s.ownsStore {
+		s.store.Close()
+	}
+}
+
+func (s *server) sealed() {}
+
+func (s *server) addOperation(o Operation) error {
+	if s.table[o.name] != nil {
+		return fmt.Errorf("im: operation %s is declared twice", o.name)
+	}
+	s.table[o.name] = &o
+	s.methods = append(s.methods, &o)
+	return nil
+}
+
+// now is the server's time as records keep it.
+func (s *server) now() store.Millis { return store.MillisOf(s.config.Now()) }
+
+// Ready is nil while the server can serve.
+func (s *server) Ready() error {
+	if s.draining.Load() {
+		return ErrUnavailable.With("the server shuts down")
+	}
+	ctx, cancel := context.WithTimeout(s.base, s.limits.AuthTimeout)
+	defer cancel()
+	if _, err := s.store.Info(ctx); err != nil {
+		return fmt.Errorf("im: store: %w", err)
+	}
+	return nil
+}

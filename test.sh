@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# ./test.sh            everything, in the short form (CI)
+# ./test.sh lint|go|fuzz|crash|js|e2e|house   one part
+# ./test.sh long       the long form: more kills, 60 s a fuzz target
+#
+# Each part prints its seconds. As root on Debian it installs what a part needs;
+# elsewhere it prints the command and fails that part. Nothing is skipped.
+set -uo pipefail
+cd "$(dirname "$0")"
+export CGO_ENABLED=1
+lint="go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
+passed=0 failed=0
+
+# need COMMAND PACKAGE: the command exists, or is installed.
+need() {
+	command -v "$1" >/dev/null && return
+	local install="apt-get update && apt-get install -y --no-install-recommends $2"
+	if [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then
+		echo "installing $2"
+		(apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $2) >/tmp/h5im-apt.log 2>&1 && return
+		tail -5 /tmp/h5im-apt.log
+	fi
+	echo "missing: $1; install it with: $install" >&2
+	return 1
+}
+
+part() {
+	local name=$1 begin=$SECONDS
+	shift
+	echo "== $name"
+	if (set -e; "$@"); then
+		passed=$((passed + 1))
+		echo "-- $name: ok, $((SECONDS - begin)) s"
+	else
+		failed=$((failed + 1))
+		echo "-- $name: FAILED, $((SECONDS - begin)) s"
+	fi
+}
+
+modules() { git ls-files '*go.mod' | xargs -n1 dirname; }
+# Modules outside go.work need downloads of their own and have their own command.
+light() { echo . ./examples; }
+
+house() {
+	test -z "$(gofmt -l $(git ls-files '*.go'))" || { gofmt -l $(git ls-files '*.go'); return 1; }
+	bash .ci/house_test.sh
+}
+
+lint() {
+	for m in $(light); do (cd "$m" && GOWORK=off $lint run ./...); done
+}
+
+gotest() {
+	need gcc gcc
+	for m in $(light); do
+		(cd "$m" && GOWORK=off go vet ./... && GOWORK=off go test -race -timeout 10m "$@" ./...)
+	done
+}
+
+# fuzz SECONDS: every target of the root module.
+fuzz() {
+	local seconds=$1 file target
+	git grep -l '^func Fuzz' -- '*_test.go' | while read -r file; do
+		grep -ho '^func Fuzz[A-Za-z0-9_]*' "$file" | awk '{print $2}' | while read -r target; do
+			GOWORK=off go test -run '^$' -fuzz "^$target\$" -fuzztime "${seconds}s" "./$(dirname "$file")" </dev/null || return 1
+		done || return 1
+	done
+}
+
+# crash KILLS: kill -9 under load. The server that is killed has no race detector.
+crash() {
+	(cd examples && go test -count=1 -timeout 60m ./crash -kills "$1" -v)
+}
+
+node() {
+	need node nodejs
+	need npm npm
+	command node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' ||
+		{ echo "Node 20 or later is needed" >&2; return 1; }
+}
+
+js() {
+	node
+	(cd sdkjs && npm ci --no-audit --no-fund --loglevel=error && npm run check)
+}
+
+e2e() {
+	node
+	need chromium "chromium fonts-noto-cjk"
+	(cd examples/e2e && npm ci --no-audit --no-fund --loglevel=error && npm test)
+}
+
+case ${1:-all} in
+all)
+	part house house
+	part lint lint
+	part go gotest
+	part fuzz fuzz 5
+	part crash crash 10
+	part js js
+	part e2e e2e
+	;;
+house) part house house ;;
+lint) part lint lint ;;
+go) part go gotest ;;
+fuzz) part fuzz fuzz 5 ;;
+crash) part crash crash 10 ;;
+js) part js js ;;
+e2e) part e2e e2e ;;
+long)
+	part go gotest -count=3
+	part fuzz fuzz 60
+	part crash crash 100
+	part js js
+	part e2e e2e
+	;;
+*)
+	sed -n '2,7s/^# \{0,1\}//p' "$0"
+	exit 2
+	;;
+esac
+
+echo "total: $SECONDS s"
+echo "parts: $passed passed, $failed failed"
+[ "$failed" = 0 ]
