@@ -23,6 +23,9 @@ type Mentions struct {
 	All   bool
 }
 
+// IsZero tells that it names nothing.
+func (t Target) IsZero() bool { return t == Target{} }
+
 // IsZero tells that nobody is mentioned.
 func (m Mentions) IsZero() bool { return !m.All && len(m.Users) == 0 }
 
@@ -54,3 +57,6 @@ func NullID() ID { return ID{kind: nullID} }
 
 // IsNone tells that the message is a notification.
 func (id ID) IsNone() bool { return id.kind == noID }
+
+// String is the id as JSON.
+func (id ID) String() string { return string(id.append(jsonNotation{}, nil)) }

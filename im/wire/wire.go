@@ -34,6 +34,12 @@ type Codec interface {
 
 	// AppendArray joins whole messages into one array frame.
 	AppendArray(dst []byte, msgs ...[]byte) []byte
+
+	// AppendRequest and ParseServer are the client's side. A request without id
+	// is a notification. ParseServer scans a server's frame and splits it; what
+	// it returns aliases frame, and Decode reads its params and results.
+	AppendRequest(dst []byte, id ID, method string, params any) ([]byte, error)
+	ParseServer(frame []byte) ([]Incoming, error)
 }
 
 // ScanLimits bound a frame before it is decoded. Zero fields mean the defaults.
