@@ -232,14 +232,14 @@ type Amended struct {
 	Conversation Conversation
 }
 
-// MessagesQuery asks for a page. At most one of Before, After and Around is
-// used, by From; a zero query asks for the newest page.
+// MessagesQuery asks for a page of at most Limit seqs; those that expired are
+// absent from it and not made up for.
 type MessagesQuery struct {
 	Conversation string
 	Anchor       Anchor
 	Seq          int64
 	Limit        int    // at least 1
-	Now          Millis // what expired before is absent
+	Now          Millis // see Message.Expired
 }
 
 // Anchor is where a page of messages lies.
@@ -252,7 +252,7 @@ const (
 	Before
 	// After begins above Seq; 0 begins at the start.
 	After
-	// Around has Seq in the middle.
+	// Around has Seq in the middle, or as near to it as a full page can have it.
 	Around
 )
 
@@ -276,7 +276,8 @@ type ChangesQuery struct {
 	Conversation string
 	Rev          int64
 	Limit        int // at least 1
-	// Within, where not nil, limits the answer to messages in these ranges.
+	// Within, where not nil, limits the answer to messages in these ranges;
+	// they may overlap, and one with From > To is empty.
 	Within []SeqRange
 	Now    Millis
 }
@@ -315,8 +316,8 @@ type MembersChanged struct {
 // MembersQuery asks for member rows.
 type MembersQuery struct {
 	Conversation string
-	// Users, where not nil, asks for the rows of just these, ended ones
-	// included; the other fields are not used.
+	// Users, where not nil, asks for the rows of just these, in this order,
+	// ended ones included; the other fields are not used.
 	Users []string
 	// Since asks for rows whose Rev is greater, ended ones included, ascending
 	// by Rev. 0 asks for the active members, ascending by user.
@@ -353,11 +354,11 @@ type Marked struct {
 //
 // A row's version is the greater of its head's and its member row's; for an
 // ended membership the member row's alone. Rows have From < version <= To and
-// come in descending (version, conversation id).
+// come in descending (version, conversation id). Rooms are left out.
 type SyncQuery struct {
 	User string
 	From int64 // exclusive; 0 asks for a snapshot, without ended memberships
-	To   int64 // inclusive; 0 takes the store's version and answers it
+	To   int64 // inclusive; 0, or more than it, takes the store's version and answers it
 	// AfterVersion and AfterID continue after that row; zero: the first page.
 	AfterVersion int64
 	AfterID      string
@@ -377,8 +378,8 @@ type SyncRow struct {
 	Version      int64
 	Conversation Conversation // of an ended membership only ID and Kind
 	Member       Member
-	Last         *Message // the newest message; nil if none or the membership ended
-	Peer         *Member  // the other end of a direct conversation
+	Last         *Message // the message of the head's Seq; nil if none, if it expired, or if the membership ended
+	Peer         *Member  // the other end of a direct conversation, perhaps ended; nil likewise
 }
 
 // ChangeKind is the kind of object that a Change points to.
@@ -398,9 +399,9 @@ type Change struct {
 	Position     Position
 	Kind         ChangeKind
 	Conversation string
-	Message      *Message // for messages
-	Head         *Conversation
-	Member       *Member // for members
+	Message      *Message      // for messages
+	Head         *Conversation // always
+	Member       *Member       // for members
 }
 
 // Record is one record.

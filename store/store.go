@@ -63,10 +63,12 @@ type Store interface {
 	// Info tells the identity and position of the store.
 	Info(ctx context.Context) (Info, error)
 
-	// Create makes a conversation with its first members. It is idempotent by
-	// (Creator, ClientID) like Append, and by id for a direct conversation:
-	// where one exists it is answered with Duplicate. A group or room id that
-	// exists is ErrConflict.
+	// Create makes a conversation with its first members, who are of memberRev
+	// 1; of a user named twice the first counts. It is idempotent by (Creator,
+	// ClientID) like Append, and by id for a direct conversation: where one
+	// exists it is answered with Duplicate and nothing is stored. A group or
+	// room id that exists is ErrConflict, and so is a direct one where what
+	// exists is not direct.
 	Create(ctx context.Context, c NewConversation) (Created, error)
 
 	// Conversation reads a head and, where user is not empty, that user's
@@ -88,7 +90,11 @@ type Store interface {
 	// as item.As demands; seq, rev, born and count; the row; the head; for a
 	// member his Seen, and his Read where he had read all before it; the
 	// records. Items of one call on one conversation are numbered in the
-	// order of the slice. A failed item leaves no hole.
+	// order of the slice. A failed item leaves no hole and nothing else.
+	//
+	// The sender's Seen becomes the new Count, and likewise SeenAll, wherever
+	// he has an active row, whatever item.As is. This takes no own: the message
+	// says it. A clientId that created a conversation is ErrConflict here.
 	Append(ctx context.Context, items []Append) ([]Appended, error)
 
 	// Lookup finds what (from, clientID) stored, so that a repetition is
@@ -97,9 +103,9 @@ type Store interface {
 	Lookup(ctx context.Context, from, clientID string, f Fingerprint) (Receipt, error)
 
 	// Amend changes a stored message: an edit, a recall, later its reactions.
-	// It takes a rev, which stamps the row; Seq, Born, Count, ID, From,
-	// ClientID and Time stay. change is called as in Configure. A row that
-	// does not exist is ErrNotFound.
+	// It always takes a rev, which stamps the row; Conversation, Seq, Born,
+	// Count, AllCount, ID, From, ClientID and Time stay whatever change does.
+	// change is called as in Configure. A row that does not exist is ErrNotFound.
 	Amend(ctx context.Context, conversation string, seq int64, change func(*Message) error) (Amended, error)
 
 	// Messages reads a range of a conversation's messages, ascending by seq.
@@ -112,17 +118,21 @@ type Store interface {
 	Changes(ctx context.Context, q ChangesQuery) (ChangesPage, error)
 
 	// ChangeMembers adds and removes members. Adding an active member and
-	// removing somebody who is none change nothing and are no errors (Changed
-	// tells). All changes of one call take one memberRev. Removing the last
-	// owner of a group is ErrLastOwner and changes nothing.
+	// removing somebody who is none change nothing and are no errors
+	// (their rows are not in the answer). All changes of one call take one memberRev. Removing the last
+	// owner of a group is ErrLastOwner and changes nothing; what counts is who
+	// is owner after the whole call. Who joins has his Seen and SeenAll set to
+	// the head's; who joins again gets a new Role and JoinedAt and keeps his
+	// markers, own and settings. Neither takes an own.
 	ChangeMembers(ctx context.Context, c MembersChange) (MembersChanged, error)
 
 	// Members reads member rows. It does not check membership.
 	Members(ctx context.Context, q MembersQuery) (MembersPage, error)
 
 	// Mark moves a member's markers. They only move forward and are clamped to
-	// the head in the transaction; read implies delivered. Where something
-	// moved, own is incremented. In a conversation of up to SmallConversation
+	// the head in the transaction; read implies delivered, and raises Seen to
+	// the Count, and SeenAll to the AllCount, of the message it points to. Where
+	// something moved, own is incremented. In a conversation of up to SmallConversation
 	// members it stamps the head with the version too, so that a sender who
 	// was away learns of it. ErrNotMember without an active row.
 	Mark(ctx context.Context, m Mark) (Marked, error)
@@ -136,14 +146,17 @@ type Store interface {
 	// membership, and what a page shows.
 	Sync(ctx context.Context, q SyncQuery) (SyncPage, error)
 
-	// Acquainted answers which of others share a conversation with user in
-	// which both are active members. user himself is always among them.
+	// Acquainted answers which of others, in their order, share a conversation
+	// with user in which both are active members. user knows himself.
 	Acquainted(ctx context.Context, user string, others []string) ([]string, error)
 
 	// Feed reads the changes of the whole store after a position, in commit
 	// order: in order per conversation, and never skipping one that a later
 	// call would have to go back for. A change is a pointer plus kind and
-	// carries the current state of its object.
+	// carries the current state of its object. Every append, amendment and
+	// change of settings is one change, and so is every member row that
+	// ChangeMembers changed; a creation is one, its first members included.
+	// Markers and own settings are none. Expiry is not looked at.
 	Feed(ctx context.Context, after Position, limit int) ([]Change, error)
 
 	Records
@@ -193,8 +206,9 @@ type Position int64
 type Records interface {
 	// GetRecord reads one record. ErrNotFound if absent or expired at now.
 	GetRecord(ctx context.Context, namespace, key string, now Millis) (Record, error)
-	// WriteRecords does all writes in one transaction or, on the first that
-	// fails, none. The result has the new revision of each (0 for a delete).
+	// WriteRecords does all writes, in order, in one transaction or, on the
+	// first that fails, none. The result has the new revision of each (0 for a
+	// delete). Deleting what is absent is no error unless If says so.
 	WriteRecords(ctx context.Context, writes []RecordWrite) ([]int64, error)
 	// ListRecords reads records with after < key, whose key has the prefix, in
 	// key order. limit must be positive. Expired records are left out.
