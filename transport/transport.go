@@ -7,6 +7,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -36,7 +37,8 @@ func (f Format) String() string {
 	return "json"
 }
 
-// ErrClosed is returned by Read and Write after Close, and after the peer has gone.
+// ErrClosed is returned by Read and Write after Close, and after the peer has
+// gone. Test with errors.Is: a *CloseError or a network's error may carry it.
 var ErrClosed = errors.New("transport: connection closed")
 
 // ErrTooLarge is returned by Read for a frame above the limit. The connection
@@ -46,6 +48,19 @@ var ErrTooLarge = errors.New("transport: frame too large")
 // ErrFormat is returned by Read for a frame of the wrong type, such as a
 // binary frame on a JSON connection. The connection is closed (code 1003).
 var ErrFormat = errors.New("transport: wrong frame type")
+
+// CloseError is the ErrClosed of a connection whose peer said why it closed.
+type CloseError struct {
+	Code   int    // 1005 where the peer gave none
+	Reason string // valid UTF-8, from the peer: not to be trusted
+}
+
+func (e *CloseError) Error() string {
+	return fmt.Sprintf("transport: the peer closed with %d %q", e.Code, e.Reason)
+}
+
+// Is makes a CloseError an ErrClosed.
+func (e *CloseError) Is(target error) bool { return target == ErrClosed }
 
 // Transport turns an HTTP request into a Conn.
 type Transport interface {
@@ -63,10 +78,17 @@ type Transport interface {
 	Serve(w http.ResponseWriter, r *http.Request, limits Limits, start func(Conn)) error
 }
 
+// DefaultMaxFrameBytes is the limit where Limits says none.
+const DefaultMaxFrameBytes = 256 << 10
+
 // Limits bound a connection.
 type Limits struct {
-	MaxFrameBytes int           // of a frame from the peer; larger ones close with 1009
-	WriteTimeout  time.Duration // for one Write to be taken by the kernel
+	// MaxFrameBytes is the limit of a frame from the peer; larger ones close
+	// with 1009. Defaults to DefaultMaxFrameBytes.
+	MaxFrameBytes int
+	// WriteTimeout is how long one Write may take, give or take a quarter. 0:
+	// for ever.
+	WriteTimeout time.Duration
 	// PingInterval is how often an idle peer is asked for a sign of life below
 	// the protocol; one that gives none by the next is gone. 0: never.
 	PingInterval time.Duration
@@ -80,8 +102,9 @@ type Conn interface {
 
 	// Read returns the next frame: one message or one array of messages. The
 	// bytes belong to the caller. It returns ErrClosed after an orderly or
-	// disorderly end, ErrTooLarge, ErrFormat, or the network's error; after any
-	// error the connection is closed.
+	// disorderly end (a *CloseError where the peer gave its reason), ErrTooLarge
+	// or ErrFormat; after any error the connection is closed and its resources
+	// are free.
 	Read() ([]byte, error)
 
 	// Prepare returns what Write wants for an encoded message, so that one that
@@ -91,13 +114,16 @@ type Conn interface {
 	Prepare(msg []byte) Prepared
 
 	// Write sends messages in order, in as few system calls as it can, and
-	// returns when the network took them. It does not keep the slice. After an
-	// error, a timeout included, the connection is closed.
+	// returns when the network took them. It neither changes nor keeps the slice.
+	// After an error the connection is closed; a timeout is
+	// os.ErrDeadlineExceeded.
 	Write(msgs []Prepared) error
 
 	// Close tells the peer the code and reason (at most 123 bytes; longer ones
-	// are cut) where the transport can, and ends the connection within a second.
-	// Read and Write return. Later calls do nothing.
+	// are cut at a whole character) where the transport can, and ends the
+	// connection within a second: Write returns ErrClosed at once, Read when it
+	// has ended. Close does not wait for that, nor for a slow peer. Later calls do
+	// nothing.
 	Close(code int, reason string) error
 }
 
@@ -118,7 +144,9 @@ type Info struct {
 const (
 	CloseNormal          = 1000
 	CloseGoingAway       = 1001
+	CloseProtocolError   = 1002 // the peer broke the transport's own rules
 	CloseWrongType       = 1003
+	CloseNotUTF8         = 1007 // a text frame that is no text
 	CloseTooLarge        = 1009
 	CloseInternal        = 1011
 	CloseRestart         = 4000 // the server shuts down
