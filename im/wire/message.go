@@ -1,9 +1,9 @@
 package wire
 
-// messageEvent is what comes before the params of the event "message".
-var (
-	jsonMessageEvent    = string(openEvent(jsonNotation{}, nil, EventMessage))
-	msgpackMessageEvent = string(openEvent(msgpackNotation{}, nil, EventMessage))
+// What comes before the params of the event "message".
+const (
+	jsonMessageEvent    = `{"jsonrpc":"2.0","method":"message","params":`
+	msgpackMessageEvent = "\x83\xa7jsonrpc\xa32.0\xa6method\xa7message\xa6params"
 )
 
 func (c *codec) AppendMessageEvent(dst []byte, m *Message) []byte {

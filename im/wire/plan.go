@@ -39,6 +39,7 @@ func planOf(t reflect.Type) (plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	b[t] = p
 	for t, p := range b {
 		plans.Store(t, p)
 	}
@@ -176,7 +177,11 @@ func (f *field) absent(v reflect.Value) bool {
 }
 
 func isZero(v reflect.Value) bool {
-	if z, ok := v.Interface().(interface{ IsZero() bool }); ok {
+	of := v
+	if v.CanAddr() {
+		of = v.Addr() // which costs no allocation
+	}
+	if z, ok := of.Interface().(interface{ IsZero() bool }); ok {
 		return z.IsZero()
 	}
 	return v.IsZero()

@@ -26,6 +26,9 @@ type reader interface {
 	appendMsgpack(dst []byte) ([]byte, *Error)
 }
 
+// maxReadDepth keeps readers from using up the stack where nothing was scanned.
+const maxReadDepth = 1000
+
 type valueKind uint8
 
 const (

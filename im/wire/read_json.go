@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -9,6 +10,7 @@ import (
 type jsonReader struct {
 	b       []byte
 	at      int
+	depth   int    // of the recursion
 	scratch []byte // of the last key that had escapes
 }
 
@@ -231,6 +233,7 @@ func endOfWord(b []byte, i int) int {
 
 func (r *jsonReader) appendJSON(dst []byte) ([]byte, *Error) {
 	raw := r.raw()
+	dst = slices.Grow(dst, len(raw))
 	for i := 0; i < len(raw); {
 		end := i + 1
 		switch c := raw[i]; {
@@ -257,9 +260,10 @@ const beyondSafe = "is beyond 2^53, write it as text"
 // locate names the place at position i of the next value.
 func (r *jsonReader) locate(i int, e *Error) *Error {
 	kind := r.peek()
-	if kind != arrayKind && kind != objectKind {
+	if kind != arrayKind && kind != objectKind || r.depth > maxReadDepth {
 		return e
 	}
+	r.depth++
 	index := 0
 	for c, ok := r.next(r.enter()); ok; c, ok = r.next(c) {
 		var name []byte
@@ -283,9 +287,6 @@ func (r *jsonReader) locate(i int, e *Error) *Error {
 func (r *jsonReader) appendMsgpack(dst []byte) ([]byte, *Error) {
 	var w msgpackNotation
 	switch kind := r.peek(); kind {
-	case nullKind:
-		r.skip()
-		return w.null(dst), nil
 	case boolKind:
 		return w.boolean(dst, r.boolean()), nil
 	case numberKind:
@@ -300,8 +301,13 @@ func (r *jsonReader) appendMsgpack(dst []byte) ([]byte, *Error) {
 	case textKind:
 		return appendMsgpackUnescaped(dst, unquoted(r.raw())), nil
 	case arrayKind, objectKind:
-		return r.appendMsgpackContainer(dst, kind)
+		if r.depth < maxReadDepth {
+			r.depth++
+			defer func() { r.depth-- }()
+			return r.appendMsgpackContainer(dst, kind)
+		}
 	}
+	r.skip()
 	return w.null(dst), nil
 }
 

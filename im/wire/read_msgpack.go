@@ -6,8 +6,9 @@ import (
 )
 
 type msgpackReader struct {
-	b  []byte
-	at int
+	b     []byte
+	at    int
+	depth int // of the recursion
 }
 
 func (r *msgpackReader) head() head {
@@ -113,37 +114,42 @@ func (r *msgpackReader) raw() []byte {
 
 func (r *msgpackReader) appendJSON(dst []byte) ([]byte, *Error) {
 	var w jsonNotation
-	kind := r.peek()
-	switch kind {
-	case nullKind:
-		r.skip()
-		return w.null(dst), nil
-	case boolKind:
+	r.depth++
+	defer func() { r.depth-- }()
+	switch kind := r.peek(); {
+	case r.depth > maxReadDepth:
+	case kind == boolKind:
 		return w.boolean(dst, r.boolean()), nil
-	case numberKind:
+	case kind == numberKind:
 		return r.appendJSONNumber(dst)
-	case textKind:
+	case kind == textKind:
 		return appendJSONText(dst, r.textBytes()), nil
-	case endKind:
-		return w.null(dst), nil
+	case kind == arrayKind:
+		return r.appendJSONArray(append(dst, '['))
+	case kind == objectKind:
+		return r.appendJSONObject(append(dst, '{'))
 	}
-	if kind == arrayKind {
-		dst = append(dst, '[')
-		index := 0
-		for c, ok := r.next(r.enter()); ok; c, ok = r.next(c) {
-			var err *Error
-			if dst, err = r.appendJSON(w.item(dst)); err != nil {
-				return dst, err.at(index)
-			}
-			index++
+	r.skip()
+	return w.null(dst), nil
+}
+
+func (r *msgpackReader) appendJSONArray(dst []byte) (_ []byte, err *Error) {
+	var w jsonNotation
+	index := 0
+	for c, ok := r.next(r.enter()); ok; c, ok = r.next(c) {
+		if dst, err = r.appendJSON(w.item(dst)); err != nil {
+			return dst, err.at(index)
 		}
-		return append(dst, ']'), nil
+		index++
 	}
-	dst = append(dst, '{')
+	return append(dst, ']'), nil
+}
+
+func (r *msgpackReader) appendJSONObject(dst []byte) (_ []byte, err *Error) {
+	var w jsonNotation
 	for c, ok := r.next(r.enter()); ok; c, ok = r.next(c) {
 		key := r.textBytes()
 		dst = append(appendJSONText(w.item(dst), key), ':')
-		var err *Error
 		if dst, err = r.appendJSON(dst); err != nil {
 			return dst, err.in(string(key))
 		}

@@ -40,9 +40,10 @@ type scanState struct {
 	limits  ScanLimits
 	items   int // seen so far
 	relaxed bool
-	keys    []keySpan // of the objects around the current value
-	room    [24]keySpan
 }
+
+// keyRoom is where the keys of an ordinary object fit without allocation.
+type keyRoom [16]keySpan
 
 // keySpan is where a key lies in the frame, without its quotes or header.
 type keySpan struct {
@@ -53,12 +54,12 @@ type keySpan struct {
 // element scans the next message of a frame by value. One with a forbidden value
 // is scanned to its end all the same, so that its neighbours can be served.
 func (s *scanState) element(depth int, value func(depth int) *Error) (Request, *Error) {
-	from, items, mark := s.at, s.items, len(s.keys)
+	from, items := s.at, s.items
 	err := value(depth)
 	if err == nil || !err.isForbidden() {
 		return Request{Params: s.b[from:s.at]}, err
 	}
-	s.at, s.items, s.keys, s.relaxed = from, items, s.keys[:mark], true
+	s.at, s.items, s.relaxed = from, items, true
 	fatal := value(depth)
 	s.relaxed = false
 	return Request{Params: s.b[from:s.at], Err: err}, fatal
@@ -82,10 +83,8 @@ func (s *scanState) deeper(depth int) *Error {
 // manyKeys is where comparing each with each becomes dearer than sorting.
 const manyKeys = 24
 
-// unique checks that the keys pushed since mark differ, and pops them.
-func (s *scanState) unique(mark int) *Error {
-	keys := s.keys[mark:]
-	s.keys = s.keys[:mark]
+// unique checks that the keys of an object differ.
+func (s *scanState) unique(keys []keySpan) *Error {
 	if s.relaxed {
 		return nil
 	}
@@ -99,7 +98,7 @@ func (s *scanState) unique(mark int) *Error {
 		}
 		return nil
 	}
-	slices.SortFunc(keys, func(a, b keySpan) int { return bytes.Compare(s.key(a), s.key(b)) })
+	slices.SortFunc(keys, func(a, b keySpan) int { return bytes.Compare(s.name(a), s.name(b)) })
 	for i := 1; i < len(keys); i++ {
 		if s.same(keys[i], keys[i-1]) {
 			return s.duplicate(keys[i])
@@ -110,17 +109,17 @@ func (s *scanState) unique(mark int) *Error {
 
 func (s *scanState) same(a, b keySpan) bool {
 	if a.escaped || b.escaped {
-		return bytes.Equal(s.key(a), s.key(b))
+		return bytes.Equal(s.name(a), s.name(b))
 	}
 	return a.to-a.from == b.to-b.from && string(s.b[a.from:a.to]) == string(s.b[b.from:b.to])
 }
 
 func (s *scanState) duplicate(k keySpan) *Error {
-	return forbidden("occurs twice").in(string(s.key(k)))
+	return forbidden("occurs twice").in(string(s.name(k)))
 }
 
-// key is the key itself.
-func (s *scanState) key(k keySpan) []byte {
+// name is the key itself.
+func (s *scanState) name(k keySpan) []byte {
 	raw := s.b[k.from:k.to]
 	if k.escaped {
 		return unescape(nil, raw)

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -11,7 +13,6 @@ import (
 // for ordinary input. The error is an *Error.
 func ScanJSON(b []byte, limits ScanLimits) error {
 	s := jsonScanner{scanState{b: b, limits: limits.withDefaults()}}
-	s.keys = s.room[:0]
 	if err := s.whole(); err != nil {
 		return err.about("the value")
 	}
@@ -48,7 +49,6 @@ func (s *jsonScanner) forbid(why string) *Error {
 // split scans a frame and leaves each of its messages, as encoded, in Params.
 func (jsonNotation) split(frame []byte, limits ScanLimits) (messages []Request, single bool, err *Error) {
 	s := jsonScanner{scanState{b: frame, limits: limits.withDefaults()}}
-	s.keys = s.room[:0]
 	if s.space(); s.peek() != '[' {
 		m, err := s.element(0, s.value)
 		if err == nil {
@@ -141,7 +141,8 @@ func (s *jsonScanner) object(depth int) *Error {
 		return err
 	}
 	s.at++
-	mark := len(s.keys)
+	var room keyRoom
+	keys := room[:0]
 	if s.space(); s.peek() == '}' {
 		s.at++
 		return nil
@@ -159,14 +160,14 @@ func (s *jsonScanner) object(depth int) *Error {
 			return err
 		}
 		key := keySpan{uint32(from), uint32(s.at - 1), escaped}
-		s.keys = append(s.keys, key)
+		keys = append(keys, key)
 		if s.space(); s.peek() != ':' {
 			return s.malformed()
 		}
 		s.at++
 		s.space()
 		if err := s.value(depth); err != nil {
-			return err.located(func() string { return string(s.key(key)) })
+			return err.located(func() string { return string(s.name(key)) })
 		}
 		s.space()
 		switch s.peek() {
@@ -175,7 +176,7 @@ func (s *jsonScanner) object(depth int) *Error {
 			s.space()
 		case '}':
 			s.at++
-			return s.unique(mark)
+			return s.unique(keys)
 		default:
 			return s.malformed()
 		}
@@ -217,14 +218,34 @@ var plainText = func() (t [256]bool) {
 	return t
 }()
 
+// plainRun is how many bytes at the start of b are plain text. It looks at eight
+// at a time: a byte's top bit ends up set in special where the byte is below
+// 0x20, a quote, a backslash or not ASCII, and perhaps in bytes above such a one.
+func plainRun(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		x := binary.LittleEndian.Uint64(b[n:])
+		special := (x | (x - 0x20*ones) | ((x ^ '"'*ones) - ones) | ((x ^ '\\'*ones) - ones)) & tops
+		if special != 0 {
+			return n + bits.TrailingZeros64(special)/8
+		}
+	}
+	for n < len(b) && plainText[b[n]] {
+		n++
+	}
+	return n
+}
+
 // text scans a string and tells whether it contains escapes.
 func (s *jsonScanner) text() (escaped bool, err *Error) {
 	b, i := s.b, s.at+1
 	for i < len(b) {
+		if i += plainRun(b[i:]); i == len(b) {
+			break
+		}
 		c := b[i]
 		switch {
-		case plainText[c]:
-			i++
 		case c == '"':
 			s.at = i + 1
 			return escaped, nil

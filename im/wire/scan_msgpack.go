@@ -14,7 +14,6 @@ import (
 // error is an *Error.
 func ScanMsgpack(b []byte, limits ScanLimits) error {
 	s := msgpackScanner{scanState{b: b, limits: limits.withDefaults()}}
-	s.keys = s.room[:0]
 	if err := s.whole(); err != nil {
 		return err.about("the value")
 	}
@@ -49,7 +48,6 @@ func (s *msgpackScanner) forbid(why string) *Error {
 // split scans a frame and leaves each of its messages, as encoded, in Params.
 func (msgpackNotation) split(frame []byte, limits ScanLimits) (messages []Request, single bool, err *Error) {
 	s := msgpackScanner{scanState{b: frame, limits: limits.withDefaults()}}
-	s.keys = s.room[:0]
 	h := readHead(frame)
 	if h.kind != headArray {
 		m, err := s.element(0, s.value)
@@ -176,36 +174,40 @@ func (s *msgpackScanner) value(depth int) *Error {
 		return err
 	}
 	h := readHead(s.b[s.at:])
-	rest := len(s.b) - s.at - h.size
-	if h.kind == headInvalid || h.n > rest { // an element takes a byte at least
-		return s.malformed()
-	}
-	body := s.b[s.at+h.size : s.at+h.size+h.n]
 	switch h.kind {
+	case headInvalid:
+		return s.malformed()
+	case headText:
+		return s.text(h)
 	case headArray:
 		return s.array(h, depth+1)
 	case headMap:
 		return s.object(h, depth+1)
-	case headText:
-		if !utf8.Valid(body) {
-			return s.malformed()
-		}
+	}
+	if h.n > len(s.b)-s.at-h.size {
+		return s.malformed()
+	}
+	from := s.at + h.size
+	s.at = from + h.n
+	switch h.kind {
 	case headFloat:
-		if f := floatOf(body); math.IsNaN(f) || math.IsInf(f, 0) {
-			if err := s.forbid("is not finite"); err != nil {
-				return err
-			}
+		if f := floatOf(s.b[from:s.at]); math.IsNaN(f) || math.IsInf(f, 0) {
+			return s.forbid("is not finite")
 		}
 	case headBin:
-		if err := s.forbid("is binary data, write it as text"); err != nil {
-			return err
-		}
+		return s.forbid("is binary data, write it as text")
 	case headExt:
-		if err := s.forbid("is of an extension type"); err != nil {
-			return err
-		}
+		return s.forbid("is of an extension type")
 	}
-	s.at += h.size + h.n
+	return nil
+}
+
+func (s *msgpackScanner) text(h head) *Error {
+	from := s.at + h.size
+	if h.n > len(s.b)-from || !utf8.Valid(s.b[from:from+h.n]) {
+		return s.malformed()
+	}
+	s.at = from + h.n
 	return nil
 }
 
@@ -216,14 +218,26 @@ func floatOf(body []byte) float64 {
 	return math.Float64frombits(binary.BigEndian.Uint64(body))
 }
 
+// fits tells whether n more items are within the limit and within what remains:
+// each takes a byte at least.
+func (s *msgpackScanner) fits(n int) *Error {
+	if s.items+n > s.limits.MaxItems {
+		return overLimit("items", s.limits.MaxItems)
+	}
+	if n > len(s.b)-s.at {
+		return s.malformed()
+	}
+	return nil
+}
+
 func (s *msgpackScanner) array(h head, depth int) *Error {
 	if err := s.deeper(depth); err != nil {
 		return err
 	}
-	if s.items+h.n > s.limits.MaxItems {
-		return overLimit("items", s.limits.MaxItems)
-	}
 	s.at += h.size
+	if err := s.fits(h.n); err != nil {
+		return err
+	}
 	for i := range h.n {
 		if err := s.value(depth); err != nil {
 			return err.located(func() string { return "[" + strconv.Itoa(i) + "]" })
@@ -236,30 +250,37 @@ func (s *msgpackScanner) object(h head, depth int) *Error {
 	if err := s.deeper(depth); err != nil {
 		return err
 	}
-	if s.items+2*h.n > s.limits.MaxItems {
-		return overLimit("items", s.limits.MaxItems)
-	}
 	s.at += h.size
-	if 2*h.n > len(s.b)-s.at {
-		return s.malformed()
+	if err := s.fits(2 * h.n); err != nil {
+		return err
 	}
-	mark := len(s.keys)
+	var room keyRoom
+	keys := room[:0]
 	for range h.n {
-		at := s.at
-		k := readHead(s.b[at:])
-		if k.kind != headText {
-			if err := s.forbid("has a key that is no string"); err != nil {
-				return err
-			}
-		}
-		if err := s.value(depth); err != nil {
+		key, err := s.key(depth)
+		if err != nil {
 			return err
 		}
-		key := keySpan{uint32(at + k.size), uint32(s.at), false}
-		s.keys = append(s.keys, key)
+		keys = append(keys, key)
 		if err := s.value(depth); err != nil {
-			return err.located(func() string { return string(s.key(key)) })
+			return err.located(func() string { return string(s.name(key)) })
 		}
 	}
-	return s.unique(mark)
+	return s.unique(keys)
+}
+
+func (s *msgpackScanner) key(depth int) (keySpan, *Error) {
+	h := readHead(s.b[s.at:])
+	from := s.at + h.size
+	if h.kind != headText {
+		if err := s.value(depth); err != nil {
+			return keySpan{}, err
+		}
+		return keySpan{}, s.forbid("has a key that is no string")
+	}
+	if err := s.count(); err != nil {
+		return keySpan{}, err
+	}
+	err := s.text(h)
+	return keySpan{uint32(from), uint32(s.at), false}, err
 }

@@ -85,7 +85,7 @@ func (targetPlan) decode(r reader, v reflect.Value) *Error {
 	if (to.User == "") == (to.Conversation == "") {
 		return wrong(want)
 	}
-	v.Set(reflect.ValueOf(to))
+	*v.Addr().Interface().(*Target) = to
 	return nil
 }
 
@@ -122,7 +122,7 @@ func (mentionsPlan) decode(r reader, v reflect.Value) *Error {
 	default:
 		return wrong(want)
 	}
-	v.Set(reflect.ValueOf(m))
+	*v.Addr().Interface().(*Mentions) = m
 	return nil
 }
 
