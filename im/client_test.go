@@ -69,9 +69,11 @@ func TestInProcess(t *testing.T) {
 		events, err := srv.As(im.Identity{User: "erin"}).Listen(ctx, "bot")
 		must(t, err)
 		send(t, srv.Connect("alice"), im.ToUser("erin"), "e1", "hello")
+		patient, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
 		var names []string
 		for len(names) < 2 {
-			e, err := events.Next(ctx)
+			e, err := events.Next(patient)
 			must(t, err)
 			names = append(names, e.Name)
 		}

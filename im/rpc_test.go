@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"example.com/h5im/im"
+	"example.com/h5im/transport/websocket"
 )
 
 func TestPOST(t *testing.T) {
-	srv := setup(t, im.Config{AllowedOrigins: []string{"https://partner.example"}, Limits: im.Limits{FrameBytes: 4096}})
+	srv := setup(t, im.Config{Transports: []im.Transport{websocket.New(nil)}, AllowedOrigins: []string{"https://partner.example"}, Limits: im.Limits{FrameBytes: 4096}})
 	const ping = `{"jsonrpc":"2.0","id":"a","method":"ping"}`
 	do := func(method, path, body string, header ...string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, "http://im.test"+path, strings.NewReader(body))

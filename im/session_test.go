@@ -159,10 +159,14 @@ func TestCookies(t *testing.T) {
 	srv := setup(t, im.Config{
 		AllowedOrigins: []string{"https://partner.example"},
 		Auth: im.AuthenticatorFunc(func(_ context.Context, h *im.Handshake) (im.Identity, error) {
+			c, err := h.Request.Cookie("sid")
 			if h.Token != "" {
+				if err == nil {
+					return im.Identity{}, errors.New("a cookie that proves nothing was shown")
+				}
 				return im.Identity{User: h.Token}, nil
 			}
-			if c, err := h.Request.Cookie("sid"); err == nil {
+			if err == nil {
 				return im.Identity{User: c.Value}, nil
 			}
 			return im.Identity{}, im.ErrUnauthenticated

@@ -1,9 +1,11 @@
 package im_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/h5im/im"
 )
@@ -79,7 +81,9 @@ func TestStalledClientIsCutOff(t *testing.T) {
 	must(t, err)
 	defer events.Close()
 	send(t, alice, im.ToUser("bob"), "last", "x")
-	e, err := events.Next(ctx)
+	patient, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	e, err := events.Next(patient)
 	must(t, err)
 	if e.Name != "message" {
 		t.Errorf("event %s", e.Name)

@@ -31,7 +31,7 @@ const AppID = "test"
 type Server struct {
 	im.Server
 	t    testing.TB
-	pipe *pipe.Transport
+	pipe pipe.Transport
 	app  string
 }
 
@@ -52,7 +52,7 @@ func New(t testing.TB, c im.Config) *Server {
 	if c.Auth == nil {
 		c.Auth = im.AuthenticatorFunc(TokenIsUser)
 	}
-	p := pipe.NewTransport()
+	var p pipe.Transport
 	c.Transports = append(c.Transports[:len(c.Transports):len(c.Transports)], p)
 	srv, err := im.New(c)
 	if err != nil {
