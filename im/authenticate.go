@@ -2,6 +2,7 @@ package im
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -65,8 +66,8 @@ func (s *server) callAuthenticator(ctx context.Context, h *Handshake) (id Identi
 // refuse adds the server's time to an error of authentication, by which a
 // client finds out that its clock is wrong.
 func (s *server) refuse(err error) error {
-	e, ok := err.(*Error)
-	if !ok {
+	var e *Error
+	if !errors.As(err, &e) {
 		return err
 	}
 	c := *e

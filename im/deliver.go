@@ -67,7 +67,9 @@ func (r *registry) remove(s *session, user string) {
 	}
 	if len(sessions) == 1 {
 		delete(r.byUser, user)
-		r.server.hub.Unsubscribe(userTopic(user))
+		if err := r.server.hub.Unsubscribe(userTopic(user)); err != nil {
+			r.server.log.Warn("topic still subscribed", "user", user, "err", err) // costs a look-up for each event
+		}
 		return
 	}
 	r.byUser[user] = slices.Delete(slices.Clone(sessions), i, i+1)

@@ -286,7 +286,7 @@ func (s *server) public(op *Op, err error) *Error {
 	var w *wire.Error
 	switch {
 	case errors.As(err, &e):
-		if e.Code >= 500 && err != error(e) {
+		if e.Code >= 500 && err.Error() != e.Error() { // it wraps a cause
 			s.log.Error("operation failed", append(logOp(op), "err", err)...)
 		}
 		return e

@@ -9,8 +9,6 @@ import (
 	"example.com/h5im/transport"
 )
 
-// A host imports this package alone: what it needs of the wings is here under
-// another name.
 type (
 	// Store keeps conversations and messages.
 	Store = store.Store
@@ -19,19 +17,34 @@ type (
 	// Transport turns HTTP into connections.
 	Transport = transport.Transport
 
-	// Message, Conversation and Member are the records of the store.
-	Message      = store.Message
+	// Message is the record of a message.
+	Message = store.Message
+	// Conversation is the record of a conversation's head.
 	Conversation = store.Conversation
-	Member       = store.Member
+	// Member is the record of a user's place in a conversation.
+	Member = store.Member
 )
 
-// The params and results of operations, for Call. See PROTOCOL.md.
 type (
-	Target   = wire.Target
-	Content  = wire.Content
-	Object   = wire.Object
+	// Target is where a message goes; see ToUser and ToConversation.
+	Target = wire.Target
+	// Content is a message's content as a JSON object; see Text.
+	Content = wire.Content
+	// Object is any JSON object.
+	Object = wire.Object
+	// Mentions are whom a message mentions.
 	Mentions = wire.Mentions
 
+	// MessageView is a message as it travels.
+	MessageView = wire.Message
+	// ConversationView is a conversation as one user sees it.
+	ConversationView = wire.Conversation
+)
+
+// The params and results of the operations, for Call. PROTOCOL.md describes them.
+//
+//nolint:revive // each is named after its operation, and documented where it is declared
+type (
 	SendParams         = wire.SendParams
 	SendResult         = wire.SendResult
 	ListParams         = wire.ListParams
@@ -54,11 +67,6 @@ type (
 	MemberResults      = wire.MemberResults
 	UsersParams        = wire.UsersParams
 	UsersResult        = wire.UsersResult
-
-	// MessageView and ConversationView are a message and a conversation as they
-	// travel.
-	MessageView      = wire.Message
-	ConversationView = wire.Conversation
 )
 
 // ToUser addresses a user; the direct conversation with him is made if needed.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -52,7 +51,7 @@ var ctx = context.Background()
 func setup(t testing.TB, c im.Config) *imtest.Server {
 	t.Helper()
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return imtest.New(t, c)
 }
@@ -89,12 +88,4 @@ func group(t testing.TB, c *imtest.Client, members ...string) im.ConversationVie
 	var v im.ConversationView
 	must(t, c.Call("conversation.create", im.CreateParams{Kind: "group", Title: "a group", Members: members}, &v))
 	return v
-}
-
-// texts are the texts of messages, in order.
-func texts(messages []im.MessageView) (list []string) {
-	for _, m := range messages {
-		list = append(list, string(m.Content))
-	}
-	return list
 }

@@ -160,7 +160,7 @@ func (s *server) abandon() {
 	s.cancel()
 	s.work.Wait()
 	if s.ownsStore {
-		s.store.Close()
+		_ = s.store.Close() // New's own error is the one to tell
 	}
 }
 

@@ -101,9 +101,12 @@ func (s *Server) Dial(format transport.Format) *Client {
 // whole handler.
 func (s *Server) DialRequest(r *http.Request) *Client {
 	s.t.Helper()
-	peer, _, err := s.pipe.Dial(s.Server, r)
+	peer, answer, err := s.pipe.Dial(s.Server, r)
 	if err != nil {
 		s.t.Fatalf("dial: %v", err)
+	}
+	if answer != nil && answer.Body != nil {
+		answer.Body.Close()
 	}
 	c := newClient(s.t, peer, s.app, strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), "msgpack"))
 	s.t.Cleanup(c.Close)
