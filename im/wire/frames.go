@@ -70,7 +70,7 @@ func (q *Request) envelope(r reader) (err *Error) {
 		switch string(r.key()) {
 		case "jsonrpc":
 			version = true
-			if r.peek() != textKind || r.text() != "2.0" {
+			if textOrNone(r) != "2.0" {
 				fail(invalidRequest(`jsonrpc must be "2.0"`))
 			}
 		case "id":
@@ -80,11 +80,7 @@ func (q *Request) envelope(r reader) (err *Error) {
 			}
 			q.ID = id
 		case "method":
-			if r.peek() == textKind {
-				q.Method = r.text()
-			} else {
-				r.skip()
-			}
+			q.Method = textOrNone(r)
 		case "params":
 			switch r.peek() {
 			case objectKind:
@@ -106,6 +102,15 @@ func (q *Request) envelope(r reader) (err *Error) {
 		fail(invalidRequest("method must be a name"))
 	}
 	return err
+}
+
+// textOrNone reads a string, or skips what is none.
+func textOrNone(r reader) string {
+	if r.peek() == textKind {
+		return r.text()
+	}
+	r.skip()
+	return ""
 }
 
 // inParams turns a path that begins at the message into one that begins at its
