@@ -36,7 +36,7 @@ type Server struct {
 }
 
 // New starts a server that the test's end shuts down. What c leaves empty is
-// made for tests: a store in memory, AppID, and an Authenticator to which the
+// made for tests: a store in memory (unless DataDir asks for the default one), AppID, and an Authenticator to which the
 // token is the user's id ("" is refused). The pipe transport is added to
 // c.Transports.
 func New(t testing.TB, c im.Config) *Server {
@@ -44,7 +44,7 @@ func New(t testing.TB, c im.Config) *Server {
 	if c.AppID == "" {
 		c.AppID = AppID
 	}
-	if c.Store == nil {
+	if c.Store == nil && c.DataDir == "" {
 		s := memory.New(nil)
 		c.Store = s
 		t.Cleanup(func() { s.Close() })
