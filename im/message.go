@@ -22,9 +22,11 @@ func (s *server) sendMessage(ctx context.Context, op *Op, p *wire.SendParams) (*
 	}
 	result := receipt(&a.Receipt)
 	result.Duplicate = a.Duplicate
-	if f, err := fingerprint(op); err != nil || f != op.fingerprint {
-		m := toWireMessage(&a.Message)
-		result.Message = &m // middleware changed it
+	if s.rewrites {
+		if f, err := fingerprint(op); err != nil || f != op.fingerprint {
+			m := toWireMessage(&a.Message)
+			result.Message = &m
+		}
 	}
 	return result, nil
 }

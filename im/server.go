@@ -55,10 +55,12 @@ type server struct {
 	table   map[string]*Operation
 	methods []*Operation // in order
 	handler Handler      // policy, middleware, operation
-	types   map[string]func(content []byte) error
-	routes  map[string]http.Handler
-	origins *transport.Origins
-	cursors *cursorSealer
+	// rewrites: there is middleware, which may change what is sent.
+	rewrites bool
+	types    map[string]func(content []byte) error
+	routes   map[string]http.Handler
+	origins  *transport.Origins
+	cursors  *cursorSealer
 
 	features      []string
 	notifications []notification
@@ -139,6 +141,7 @@ func (s *server) open() (err error) {
 		middleware = append(middleware[:len(middleware):len(middleware)], setup.middleware...)
 	}
 	s.handler = s.chain(middleware)
+	s.rewrites = len(middleware) > 0
 	if s.hub == nil {
 		s.hub = hub.NewLocal()
 	}
