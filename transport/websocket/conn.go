@@ -54,8 +54,10 @@ func (c *conn) Write(msgs []transport.Prepared) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, transport.ErrClosed):
+		return err
 	case c.socket.closing.Load():
-		return transport.ErrClosed
+		err = transport.ErrClosed // the wait was cut short by Close
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("transport/websocket: the peer did not read: %w", err)
 	default:
