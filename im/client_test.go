@@ -76,6 +76,11 @@ func TestInProcess(t *testing.T) {
 			e, err := events.Next(patient)
 			must(t, err)
 			names = append(names, e.Name)
+			var at struct{ Rev int64 }
+			must(t, e.Decode(&at))
+			if at.Rev != int64(len(names))-1 {
+				t.Errorf("%s has rev %d: the message would be taken for known", e.Name, at.Rev)
+			}
 		}
 		if !slices.Equal(names, []string{"conversation", "message"}) {
 			t.Errorf("%v: a conversation is told of before its first message", names)

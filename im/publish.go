@@ -68,7 +68,11 @@ func (p *publisher) run() {
 func (p *publisher) appended(a *store.Appended, origin string) {
 	c := &a.Conversation
 	if a.Opened {
-		p.conversation(c, p.topicUsers(c), nil)
+		// As it was before its first message, which is an event of its own: a
+		// client takes the rev of a conversation that is new to it.
+		empty := *c
+		empty.Seq, empty.Rev, empty.Count, empty.AllCount = 0, 0, 0, 0
+		p.conversation(&empty, p.topicUsers(c), nil)
 	}
 	m := toWireMessage(&a.Message)
 	body := wire.JSON.AppendMessageEvent(eventHeader(origin, len(a.Message.Content)+512), &m)
