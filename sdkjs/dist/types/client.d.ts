@@ -1,0 +1,71 @@
+import type { Session, State } from './connection.js';
+import { ContactsApi } from './contacts.js';
+import { ConversationsApi } from './conversations.js';
+import { type IMEvents, type IMOptions } from './core.js';
+import { GroupsApi } from './groups.js';
+import { MessagesApi } from './messages.js';
+import { type SendHandle, type Target } from './outbox.js';
+import type { JsonObject, Message, Profile } from './protocol.js';
+import type { Operation, Params, Result } from './rpc.js';
+import type { Wait } from './wait.js';
+/** A user. */
+export type User = Profile;
+/** A text message to send. */
+export interface TextMessage extends Wait {
+    /** A user's id, {user} or {conversation}. */
+    to: Target;
+    content: string;
+    /** The message of the same conversation that this one answers. */
+    replyTo?: number | Pick<Message, 'seq'>;
+    mentions?: string[] | 'all';
+    /** The application's own. */
+    ext?: JsonObject;
+}
+/** One user's chat with one server. */
+export declare class IMClient {
+    #private;
+    readonly messages: MessagesApi;
+    readonly conversations: ConversationsApi;
+    readonly groups: GroupsApi;
+    readonly contacts: ContactsApi;
+    constructor(options: IMOptions);
+    /**
+     * Connects, and stays connected until close() was called as often. Resolves
+     * when the client is online; it need not be awaited. Rejects when it never
+     * will be: unauthorized, kicked, closed, or the caller stopped waiting.
+     */
+    init(wait?: Wait): Promise<Session>;
+    /** Takes back one init(); the last one disconnects and fails what is still to be sent. */
+    close(): Promise<void>;
+    /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages. */
+    logout(): Promise<void>;
+    get state(): State;
+    /** Who this client is, once a session was opened. contacts.profiles tells more. */
+    get me(): User | null;
+    /** The server's clock minus this one's: for showing times, never for order. */
+    get clockOffsetMs(): number;
+    /** Calls fn for every event of a type. Returns off. */
+    on<K extends keyof IMEvents>(type: K, fn: (e: IMEvents[K]) => void, o?: {
+        signal?: AbortSignal;
+    }): () => void;
+    /**
+     * Calls fn once for every new message of any conversation, ascending in each:
+     * those of others, and mine from other devices. What this client sends itself
+     * is told by its handle. Returns off.
+     */
+    onMessage(fn: (m: Message) => void): () => void;
+    /** Sends a text. Before the connection it waits. */
+    sendMessage(message: TextMessage): SendHandle;
+    /** Not supported yet: the handle rejects. */
+    sendImage(_: {
+        to: Target;
+        file: Blob;
+        caption?: string;
+    } & Wait): SendHandle;
+    /** Not supported yet: it rejects. */
+    startVideoCall(_: {
+        to: Target;
+    } & Wait): Promise<never>;
+    /** Calls any operation of the server: the low-level way. */
+    call<O extends Operation>(op: O, params: Params<O>, wait?: Wait): Promise<Result<O>>;
+}

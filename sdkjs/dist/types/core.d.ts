@@ -1,0 +1,55 @@
+import { type Session, type StateChange } from './connection.js';
+import { IMError } from './errors.js';
+import { type Outgoing } from './outbox.js';
+import type { PlatformAdapter } from './platform.js';
+import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
+import { type ConversationsChange, type Gap } from './replica.js';
+import { type TokenReason } from './tokens.js';
+/** What the SDK has to say to a developer. It never contains tokens or messages. */
+export interface Logger {
+    warn(text: string, detail?: unknown): void;
+    error(text: string, detail?: unknown): void;
+}
+/** What a client needs to know. */
+export interface IMOptions {
+    /** The server's Config.AppID. */
+    appId: string;
+    /** Says who the user is. Without it, and without getToken, the host's cookie does. */
+    userToken?: string;
+    /** Finds a token: the first one where there is no userToken, and a new one when it ends or is refused. */
+    getToken?(why: TokenReason): Promise<string>;
+    /** Where the server is mounted: "https://host/im". Defaults to where this script came from. */
+    endpoint?: string | URL;
+    /** For surroundings that are no browser. */
+    platform?: PlatformAdapter;
+    /** Defaults to the console. */
+    logger?: Logger;
+}
+/** The events of a client. */
+export interface IMEvents {
+    /** The state changed. */
+    state: StateChange;
+    /** A session was opened, the first time or again. */
+    session: Session;
+    /** A message came; see onMessage. */
+    message: Message;
+    /** A message that was told before has a new state: edited, recalled. */
+    messageChanged: Message;
+    /** The list of conversations, or something in it, changed. */
+    conversations: ConversationsChange;
+    /** A message of ours has a new status. */
+    outgoing: Outgoing;
+    /** Somebody's markers moved. */
+    receipt: ReceiptEvent;
+    /** The members of a conversation changed. */
+    member: MemberEvent;
+    /** The client was away for too long: message was not emitted for these. */
+    gap: Gap;
+    /** Something failed and nobody was waiting for it. */
+    error: IMError;
+    /** An event of an extension of the server. */
+    extension: {
+        name: string;
+        params: unknown;
+    };
+}

@@ -1,0 +1,2 @@
+/** Why a new token is wanted. */
+export type TokenReason = 'initial' | 'expired' | 'rejected';

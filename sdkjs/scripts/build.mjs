@@ -1,0 +1,88 @@
+// Builds dist/ from src/: the script, the module and the declarations. The same
+// sources give the same bytes. --check builds beside dist/ and fails when they differ.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+const maxScriptBytes = 10_000;
+
+async function make(out) {
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: true,
+    target: 'es2022',
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'warning',
+  };
+  await build({ ...common, entryPoints: ['src/index.ts'], outfile: join(out, 'index.js'), format: 'esm' });
+  await build({
+    ...common,
+    entryPoints: ['src/script.ts'],
+    outfile: join(out, 'h5-im-sdk.js'),
+    format: 'iife',
+    define: { 'import.meta.url': 'undefined' }, // the script knows its place from document.currentScript
+  });
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--rootDir', 'src'];
+  execFileSync(
+    process.execPath,
+    [tsc, '-p', 'tsconfig.build.json', ...options, '--outDir', join(out, 'types')],
+    {
+      cwd: root,
+      stdio: 'inherit',
+    },
+  );
+  writeFileSync(join(out, 'index.d.ts'), "export * from './types/index.js';\n");
+}
+
+const files = (dir) =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((f) => f.isFile())
+    .map((f) => join(f.parentPath, f.name).slice(dir.length + 1))
+    .sort();
+
+function check() {
+  const fresh = mkdtempSync(join(tmpdir(), 'h5-im-sdk-'));
+  return make(fresh)
+    .then(() => {
+      const both = new Set([...files(fresh), ...files(dist)]);
+      return [...both].filter((name) => !same(join(fresh, name), join(dist, name)));
+    })
+    .finally(() => rmSync(fresh, { recursive: true }));
+}
+
+function same(a, b) {
+  try {
+    return readFileSync(a).equals(readFileSync(b));
+  } catch {
+    return false; // one of them does not exist
+  }
+}
+
+if (process.argv.includes('--check')) {
+  const stale = await check();
+  if (stale.length) {
+    console.error(`dist is stale, run npm run build: ${stale.join(', ')}`);
+    process.exitCode = 1;
+  }
+} else {
+  rmSync(dist, { recursive: true, force: true });
+  await make(dist);
+}
+
+const size = (name) => gzipSync(readFileSync(join(dist, name)), { level: 9 }).length;
+console.log(
+  `h5-im-sdk.js ${size('h5-im-sdk.js')} bytes gzipped (at most ${maxScriptBytes}), index.js ${size('index.js')}`,
+);
+if (size('h5-im-sdk.js') > maxScriptBytes) {
+  console.error('h5-im-sdk.js is too large');
+  process.exitCode = 1;
+}

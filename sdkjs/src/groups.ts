@@ -1,0 +1,48 @@
+import type { Core } from './core.js';
+import { allPages } from './pages.js';
+import type { Conversation, JsonObject, Member, MemberResult } from './protocol.js';
+import type { Wait } from './wait.js';
+
+/** Groups and their members. */
+export class GroupsApi {
+  readonly #core: Core;
+
+  /** @internal */
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Makes a group; the caller is its owner and need not be among the members. */
+  create(g: { title?: string; members: string[]; ext?: JsonObject } & Wait): Promise<Conversation> {
+    const { signal, timeoutMs, ...params } = g;
+    const { call, newId, replica } = this.#core;
+    const made = call(
+      'conversation.create',
+      { kind: 'group', clientId: newId(), ...params },
+      { signal, timeoutMs },
+    );
+    return this.#core.watched(made.then((c) => replica.learn(c)));
+  }
+
+  /** Adds users; what became of each, in their order. Only an owner may. */
+  addMembers(conversation: string, users: string[], wait?: Wait): Promise<MemberResult[]> {
+    const added = this.#core.call('member.add', { conversation, users }, wait);
+    return this.#core.watched(added.then((r) => r.results));
+  }
+
+  /** Removes users: an owner anyone, others themselves. */
+  removeMembers(conversation: string, users: string[], wait?: Wait): Promise<MemberResult[]> {
+    const removed = this.#core.call('member.remove', { conversation, users }, wait);
+    return this.#core.watched(removed.then((r) => r.results));
+  }
+
+  /** All members, with their profiles. */
+  members(conversation: string, wait?: Wait): Promise<Member[]> {
+    const all = allPages<Member>(async (at) => {
+      const page = await this.#core.call('member.list', { conversation, limit: 100, ...at }, wait);
+      for (const { profile } of page.members) if (profile) this.#core.profiles.learn(profile);
+      return { rows: page.members, cursor: page.cursor };
+    });
+    return this.#core.watched(all);
+  }
+}

@@ -1,0 +1,32 @@
+export { IMClient, type TextMessage, type User } from './client.js';
+export type { Session, State, StateChange } from './connection.js';
+export type { ContactsApi } from './contacts.js';
+export type { ConversationsApi } from './conversations.js';
+export type { IMEvents, IMOptions, Logger } from './core.js';
+export { clientReasons, type ErrorDetail, IMError, type Reason, serverReasons } from './errors.js';
+export type { GroupsApi } from './groups.js';
+export type { MessagesApi } from './messages.js';
+export type { Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
+export type { KeyValueStorage, PlatformAdapter, SocketLike } from './platform.js';
+export type {
+  Conversation,
+  Json,
+  JsonObject,
+  ListResult,
+  Marker,
+  Member,
+  MemberEvent,
+  MemberResult,
+  Message,
+  Operations,
+  OwnResult,
+  Profile,
+  ReceiptEvent,
+  ServerEvents,
+} from './protocol.js';
+export type { ConversationsChange, Gap } from './replica.js';
+export type { Operation, Params, Result } from './rpc.js';
+export type { GapItem, Timeline, TimelineItem } from './timeline.js';
+export type { TokenReason } from './tokens.js';
+export { version } from './version.js';
+export type { Wait } from './wait.js';

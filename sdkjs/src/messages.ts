@@ -1,0 +1,44 @@
+import type { Core } from './core.js';
+import { IMError } from './errors.js';
+import type { SendHandle } from './outbox.js';
+import type { ListResult } from './protocol.js';
+import type { Timeline } from './timeline.js';
+import type { Wait } from './wait.js';
+
+/** Messages of conversations. */
+export class MessagesApi {
+  readonly #core: Core;
+
+  /** @internal */
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /**
+   * One page of messages, ascending by seq: the newest, or the one before a seq,
+   * after it, or around it. It covers the seqs from to to: what is absent inside is gone.
+   */
+  history(
+    page: { conversation: string; before?: number; after?: number; around?: number; limit?: number } & Wait,
+  ): Promise<ListResult> {
+    const { signal, timeoutMs, ...params } = page;
+    return this.#core.watched(this.#core.call('message.list', params, { signal, timeoutMs }));
+  }
+
+  /** The messages of a conversation, alive, with what is being sent. Close it when it is no longer shown. */
+  timeline(conversation: string): Timeline {
+    return this.#core.timeline(conversation);
+  }
+
+  /** Sends a message that failed again, under the same clientId: it is never stored twice. */
+  resend(clientId: string, wait: Wait = {}): SendHandle {
+    const handle = this.#core.outbox.resend(clientId, wait);
+    if (!handle) throw new IMError('not_found', 'there is no message with this clientId to send again');
+    return handle;
+  }
+
+  /** Forgets a message that failed, or gives up one that is still to be sent. */
+  discard(clientId: string): void {
+    this.#core.outbox.discard(clientId);
+  }
+}

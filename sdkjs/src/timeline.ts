@@ -1,0 +1,244 @@
+import { type IMError, toIMError } from './errors.js';
+import type { Outgoing } from './outbox.js';
+import type { ListParams, ListResult, Message } from './protocol.js';
+import { type Wait, Watched } from './wait.js';
+
+/** Seqs that are not loaded, both ends included. */
+export interface GapItem {
+  type: 'gap';
+  key: string;
+  from: number;
+  to: number;
+}
+
+/** What a timeline shows, oldest first. key stays the same while a message is sent and acknowledged. */
+export type TimelineItem =
+  | { type: 'message'; key: string; message: Message }
+  | GapItem
+  | { type: 'outgoing'; key: string; outgoing: Outgoing };
+
+/** @internal */
+export interface TimelineHost {
+  list(params: ListParams, wait?: Wait): Promise<ListResult>;
+  me(): string;
+  outgoing(conversation: string): Outgoing[];
+  closed(t: Timeline): void;
+  failed(e: IMError): void;
+  listenerFailed(e: unknown): void;
+}
+
+type Range = [from: number, to: number];
+
+/**
+ * The messages of one conversation, in order and alive: new ones, new states of
+ * old ones, and what is being sent. It starts with the newest page. What is not
+ * loaded between two parts that are is an item of its own, never a silent hole.
+ */
+export class Timeline {
+  /** The newest page could not be loaded; null: it could, or is on its way. */
+  error: IMError | null = null;
+  /** The newest page is here. */
+  loaded = false;
+  /** Whatever is being loaded right now. */
+  loading = false;
+
+  readonly #messages = new Map<number, Message>();
+  /** What was loaded: disjoint, ascending, never adjacent. */
+  #ranges: Range[] = [];
+  /** There is nothing to read before this seq. */
+  #firstSeq = 1;
+  /** What came while a page was on its way, which may have been read before it. */
+  readonly #fresh = new Map<number, Message>();
+  #loads = 0;
+  #older: Promise<void> | undefined;
+  #items: readonly TimelineItem[] | undefined;
+  #changing = false;
+  #closed = false;
+  readonly #listeners = new Set<(items: readonly TimelineItem[]) => void>();
+
+  /** @internal */
+  constructor(
+    readonly conversation: string,
+    private readonly host: TimelineHost,
+  ) {
+    this.retry();
+  }
+
+  /** What to show. A new array after every change, the same one between changes. */
+  get items(): readonly TimelineItem[] {
+    this.#items ??= this.#compose();
+    return this.#items;
+  }
+
+  /** There are older messages than the first item. */
+  get hasOlder(): boolean {
+    const first = this.#ranges[0];
+    return first !== undefined && first[0] > this.#firstSeq;
+  }
+
+  /** Calls fn after every change, once for all changes of one moment. Returns off. */
+  subscribe(fn: (items: readonly TimelineItem[]) => void): () => void {
+    const listener = (items: readonly TimelineItem[]) => fn(items);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Loads the page before the first item. Calls at the same time share it. */
+  loadOlder(wait?: Wait & { limit?: number }): Promise<void> {
+    const first = this.#ranges[0];
+    if (this.loaded && !this.hasOlder) return Promise.resolve();
+    this.#older ??= this.#load(first ? { before: first[0] } : {}, wait).finally(() => {
+      this.#older = undefined;
+    });
+    return this.#watched(this.#older);
+  }
+
+  /** Loads a page into a gap, from its newer end. */
+  fill(gap: { to: number }, wait?: Wait & { limit?: number }): Promise<void> {
+    return this.#watched(this.#load({ before: gap.to + 1 }, wait));
+  }
+
+  /** Ends it: no more changes, nothing is kept. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listeners.clear();
+    this.host.closed(this);
+  }
+
+  /** Loads the newest page, if it could not be loaded before. @internal */
+  retry(): void {
+    if (this.loaded || this.#older) return;
+    this.error = null;
+    this.loadOlder().catch((e) => {
+      this.error = toIMError(e);
+      this.changed();
+    });
+  }
+
+  /** A message, new or in a new state. @internal */
+  merge(m: Message): void {
+    const newest = this.#ranges.at(-1);
+    if (this.#ranges.some(([from, to]) => from <= m.seq && m.seq <= to)) this.#put(m);
+    else if (this.loaded && m.seq > (newest?.[1] ?? 0)) {
+      this.#cover(m.seq, m.seq);
+      this.#put(m);
+    } else if (this.#loads > 0) {
+      const other = this.#fresh.get(m.seq);
+      if (!other || m.rev >= other.rev) this.#fresh.set(m.seq, m);
+    }
+  }
+
+  /** A page of messages. @internal */
+  page({ messages, from, to }: Pick<ListResult, 'messages' | 'from' | 'to'>): void {
+    if (from <= to) this.#cover(from, to);
+    for (const m of messages) this.#put(m);
+    this.changed();
+  }
+
+  /** What is loaded. @internal */
+  ranges(): Range[] {
+    return this.#ranges.map(([from, to]) => [from, to]);
+  }
+
+  /** Forgets everything, and begins anew unless the conversation is gone. @internal */
+  reset(gone = false): void {
+    this.#messages.clear();
+    this.#fresh.clear();
+    this.#ranges = [];
+    this.loaded = false;
+    this.changed();
+    if (!gone)
+      void (this.#older ?? Promise.resolve()).then(
+        () => this.retry(),
+        () => this.retry(),
+      );
+  }
+
+  /** Tells the listeners, soon. @internal */
+  changed(): void {
+    this.#items = undefined;
+    if (this.#changing) return;
+    this.#changing = true;
+    queueMicrotask(() => {
+      this.#changing = false;
+      for (const listener of [...this.#listeners]) {
+        try {
+          listener(this.items);
+        } catch (e) {
+          this.host.listenerFailed(e);
+        }
+      }
+    });
+  }
+
+  async #load(
+    where: Pick<ListParams, 'before'>,
+    { limit, ...wait }: Wait & { limit?: number } = {},
+  ): Promise<void> {
+    this.#loads++;
+    this.loading = true;
+    this.changed();
+    const newest = where.before === undefined;
+    try {
+      const params = { conversation: this.conversation, ...where, ...(limit ? { limit } : {}) };
+      const page = await this.host.list(params, wait);
+      if (newest) this.loaded = true;
+      this.#firstSeq = page.firstSeq;
+      this.page(page);
+      if (!page.more && this.#ranges[0]?.[0] === page.from) this.#firstSeq = page.from;
+      for (const m of [...this.#fresh.values()].sort((a, b) => a.seq - b.seq)) this.merge(m);
+    } finally {
+      this.#loads--;
+      this.loading = this.#loads > 0;
+      if (!this.loading) this.#fresh.clear();
+      this.changed();
+    }
+  }
+
+  #put(m: Message): void {
+    const known = this.#messages.get(m.seq);
+    if (known && known.rev > m.rev) return;
+    this.#messages.set(m.seq, m);
+    this.changed();
+  }
+
+  /** Adds a range, joined with what it touches. */
+  #cover(from: number, to: number): void {
+    const joined: Range = [from, to];
+    const apart = this.#ranges.filter((r) => {
+      if (r[1] + 1 < joined[0] || joined[1] + 1 < r[0]) return true;
+      joined[0] = Math.min(joined[0], r[0]);
+      joined[1] = Math.max(joined[1], r[1]);
+      return false;
+    });
+    this.#ranges = [...apart, joined].sort((a, b) => a[0] - b[0]);
+  }
+
+  #compose(): TimelineItem[] {
+    const items: TimelineItem[] = [];
+    const me = this.host.me();
+    const mine = new Set<string>();
+    const messages = [...this.#messages.values()].sort((a, b) => a.seq - b.seq);
+    let next = 0;
+    this.#ranges.forEach(([from, to], i) => {
+      const before = this.#ranges[i - 1];
+      if (before) {
+        const gap = { from: before[1] + 1, to: from - 1 };
+        items.push({ type: 'gap', key: `gap-${gap.to}`, ...gap });
+      }
+      for (let m = messages[next]; m && m.seq <= to; m = messages[++next]) {
+        if (m.from === me) mine.add(m.clientId);
+        items.push({ type: 'message', key: m.from === me ? m.clientId : `${m.seq}`, message: m });
+      }
+    });
+    for (const outgoing of this.host.outgoing(this.conversation)) {
+      if (!mine.has(outgoing.clientId)) items.push({ type: 'outgoing', key: outgoing.clientId, outgoing });
+    }
+    return items;
+  }
+
+  #watched<T>(promise: Promise<T>): Promise<T> {
+    return Watched.of(promise, (e) => this.host.failed(e));
+  }
+}
