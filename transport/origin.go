@@ -149,7 +149,7 @@ func parseOrigin(text string) (webOrigin, error) {
 			return webOrigin{}, fmt.Errorf("%q has a malformed IPv6 address", text)
 		}
 		site.host = ip.String()
-	} else if strings.ContainsAny(site.host, " \t\"'\\,;<>%") {
+	} else if strings.ContainsAny(site.host, "* \t\"'\\,;<>%") {
 		return webOrigin{}, fmt.Errorf("%q has a malformed host", text)
 	}
 	if site.port == "" {
