@@ -3,7 +3,8 @@ package wire
 import "github.com/vmihailenco/msgpack/v5"
 
 // The types of values.go have the same shape under encoding/json and msgpack/v5
-// as under the codecs, so that a host may marshal what it got. What comes from a
+// as under the codecs, so that a host may marshal what it got (but msgpack/v5
+// writes a nil Object or Content as nil). What comes from a
 // peer is never unmarshalled by these packages: msgpack/v5 allocates whatever a
 // length says.
 

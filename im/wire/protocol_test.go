@@ -1,0 +1,74 @@
+package wire_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"example.com/h5im/im/wire"
+)
+
+func protocol(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var sentence = regexp.MustCompile(`\[P(\d+)\]`)
+
+func TestSentencesAreNumberedInOrder(t *testing.T) {
+	for i, m := range sentence.FindAllStringSubmatch(protocol(t), -1) {
+		if m[1] != strconv.Itoa(i+1) {
+			t.Fatalf("%s follows P%d", m[0], i)
+		}
+	}
+}
+
+func TestTestsNameSentencesThatExist(t *testing.T) {
+	text := protocol(t)
+	files, err := filepath.Glob("*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range sentence.FindAllString(string(b), -1) {
+			if !strings.Contains(text, name) {
+				t.Errorf("%s names %s", file, name)
+			}
+		}
+	}
+}
+
+func TestProtocolNamesEverything(t *testing.T) { // [P40] [P49]
+	text := protocol(t)
+	for _, m := range methods {
+		if !strings.Contains(text, "\n### "+m.name+"\n") {
+			t.Errorf("there is no section %s", m.name)
+		}
+	}
+	for _, e := range events {
+		if !strings.Contains(text, "\n| `"+e.name+"` | ") {
+			t.Errorf("there is no event %s", e.name)
+		}
+	}
+	for _, r := range wire.Reasons {
+		if !strings.Contains(text, fmt.Sprintf("\n| `%s` | %d | ", r.Reason, r.Code)) {
+			t.Errorf("there is no reason %s with the code %d", r.Reason, r.Code)
+		}
+	}
+	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| -?\\d+ \\|").FindAllString(text, -1)
+	if len(rows) != len(wire.Reasons) {
+		t.Errorf("the text has %d reasons, the catalogue %d", len(rows), len(wire.Reasons))
+	}
+}
