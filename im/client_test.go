@@ -76,8 +76,14 @@ func TestInProcess(t *testing.T) {
 			e, err := events.Next(patient)
 			must(t, err)
 			names = append(names, e.Name)
-			var at struct{ Rev int64 }
+			var at struct {
+				Rev  int64
+				Role string
+			}
 			must(t, e.Decode(&at))
+			if e.Name == "conversation" && at.Role != "member" {
+				t.Errorf("the conversation does not tell the receiver's own part: %s", e.Params)
+			}
 			if at.Rev != int64(len(names))-1 {
 				t.Errorf("%s has rev %d: the message would be taken for known", e.Name, at.Rev)
 			}

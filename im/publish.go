@@ -72,7 +72,12 @@ func (p *publisher) appended(a *store.Appended, origin string) {
 		// client takes the rev of a conversation that is new to it.
 		empty := *c
 		empty.Seq, empty.Rev, empty.Count, empty.AllCount = 0, 0, 0, 0
-		p.conversation(&empty, p.topicUsers(c), nil)
+		users := p.topicUsers(c)
+		rows := map[string]*store.Member{}
+		for _, user := range users {
+			rows[user] = &store.Member{User: user, Role: store.PlainMember}
+		}
+		p.conversation(&empty, users, rows)
 	}
 	m := toWireMessage(&a.Message)
 	body := wire.JSON.AppendMessageEvent(eventHeader(origin, len(a.Message.Content)+512), &m)
@@ -80,7 +85,7 @@ func (p *publisher) appended(a *store.Appended, origin string) {
 }
 
 // conversation tells users that they have a conversation, each as he sees it.
-// rows, where not nil, are the member rows of the same users.
+// rows are the member rows of the same users.
 func (p *publisher) conversation(c *store.Conversation, users []string, rows map[string]*store.Member) {
 	for _, user := range users {
 		view := toWireConversation(c, rows[user], user, users)
