@@ -14,7 +14,7 @@ type Incoming struct {
 const (
 	clientDepth = 32
 	clientItems = 1 << 20
-	clientBatch = 1 << 16
+	clientBatch = 1024
 )
 
 var clientLimits = ScanLimits{MaxDepth: clientDepth, MaxItems: clientItems, MaxBatch: clientBatch}
@@ -24,14 +24,16 @@ func (c *codec) ParseServer(frame []byte) ([]Incoming, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Incoming, len(messages))
-	for i, m := range messages {
+	var list []Incoming
+	for _, m := range messages {
 		if m.Err != nil {
 			return nil, m.Err.about("the message")
 		}
-		if err := list[i].read(c.n.reader(m.Params)); err != nil {
+		var in Incoming
+		if err := in.read(c.n.reader(m.Params)); err != nil {
 			return nil, err
 		}
+		list = append(list, in)
 	}
 	return list, nil
 }

@@ -63,6 +63,9 @@ func (msgpackNotation) split(frame []byte, limits ScanLimits) (messages []Reques
 		return nil, false, overLimit("batch", s.limits.MaxBatch)
 	}
 	s.at = h.size
+	if err := s.fits(h.n); err != nil {
+		return nil, false, err
+	}
 	messages = make([]Request, 0, h.n)
 	for range h.n {
 		m, err := s.element(1, s.value)
