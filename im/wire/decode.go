@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -9,9 +10,13 @@ func (c *codec) Decode(params []byte, v any) error {
 	if params == nil {
 		return nil
 	}
-	err := decode(c.n.reader(params), v)
-	if w, ok := err.(*Error); ok {
-		return w.about("params")
+	return named(decode(c.n.reader(params), v), "params")
+}
+
+// named completes the message of an *Error, where err is one.
+func named(err error, subject string) error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.about(subject)
 	}
 	return err
 }

@@ -2,12 +2,14 @@ package wire_test
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"example.com/h5im/im/wire"
 )
@@ -187,6 +189,8 @@ var inJSON = []invalid{
 	params("half of a surrogate pair", `{"content":{"text":"\ud83d"}}`, argument, "content.text"),
 	params("the other half alone", `{"content":{"text":"\ude00"}}`, argument, "content.text"),
 	params("two first halves", `{"content":"\ud83d\ud83d"}`, argument, "content"),
+	params("two second halves", `{"content":"\ude00\ude00"}`, argument, "content"),
+	params("-2^63-1 in a field that is not known", `{"more":-9223372036854775809}`, argument, "more"),
 	params("1e400", `{"content":{"n":1e400}}`, argument, "content.n"),
 	params("2^64", `{"content":{"n":18446744073709551616}}`, argument, "content.n"),
 	params("-2^63-1", `{"content":{"n":-9223372036854775809}}`, argument, "content.n"),
@@ -359,6 +363,9 @@ func checkRefused(t *testing.T, c wire.Codec, frame []byte, want *invalid) {
 	if e == nil {
 		t.Fatalf("%s: it was accepted", c.Name())
 	}
+	if id.IsNone() {
+		t.Errorf("%s: it would not be answered", c.Name())
+	}
 	got := invalid{Code: e.Code, Reason: e.Data.Reason, Field: e.Data.Field, Max: e.Data.Max, ID: id.String()}
 	if got != (invalid{Code: want.Code, Reason: want.Reason, Field: want.Field, Max: want.Max, ID: want.ID}) {
 		t.Errorf("%s: answered %+v (%s)", c.Name(), got, e.Message)
@@ -370,6 +377,19 @@ func checkRefused(t *testing.T, c wire.Codec, frame []byte, want *invalid) {
 	}
 	if e.Data.Field != "" && e.Data.Reason == argument && !strings.HasPrefix(e.Message, e.Data.Field+" ") {
 		t.Errorf("%s: the message %q does not begin with the field", c.Name(), e.Message)
+	}
+}
+
+func TestEveryByteAtEveryPlaceInAText(t *testing.T) { // [P6]
+	for place := range 20 {
+		for c := range 256 {
+			text := []byte(`"` + strings.Repeat("a", 20) + `"`)
+			text[1+place] = byte(c)
+			accepted, valid := wire.ScanJSON(text, wire.ScanLimits{}) == nil, json.Valid(text) && utf8.Valid(text)
+			if accepted != valid {
+				t.Errorf("%q: accepted is %v", text, accepted)
+			}
+		}
 	}
 }
 

@@ -84,6 +84,14 @@ func TestParse(t *testing.T) {
 		}
 	})
 
+	t.Run("a forbidden value does not use up the limits twice", func(t *testing.T) { // [P7] [P8]
+		frame := `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":[` + strings.Repeat("1,", 3000) + `1],"b":1,"b":2}}`
+		requests, _, err := wire.JSON.Parse([]byte(frame), wire.ScanLimits{})
+		if err != nil || requests[0].Err == nil || requests[0].Err.Data.Field != "b" {
+			t.Errorf("%+v %v", requests, err)
+		}
+	})
+
 	t.Run("the host's limits count", func(t *testing.T) { // [P7]
 		frame := []byte(`[{"a":[[1]]},{}]`)
 		for _, l := range []struct {

@@ -185,9 +185,5 @@ func unmarshalJSON(b []byte, v any) error {
 	if err := ScanJSON(b, ScanLimits{MaxDepth: clientDepth, MaxItems: clientItems}); err != nil {
 		return err
 	}
-	err := decode(&jsonReader{b: b}, v)
-	if w, ok := err.(*Error); ok {
-		return w.about("the value")
-	}
-	return err
+	return named(decode(&jsonReader{b: b}, v), "the value")
 }
