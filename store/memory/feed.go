@@ -1,0 +1,43 @@
+package memory
+
+import (
+	"context"
+
+	"example.com/h5im/store"
+)
+
+// entry points to what changed; its position is its place in the feed, from 1.
+type entry struct {
+	kind         store.ChangeKind
+	conversation *conversation
+	seq          int64  // of a message
+	user         string // of a member
+}
+
+// Feed implements store.Store.
+func (s *Store) Feed(ctx context.Context, after store.Position, limit int) ([]store.Change, error) {
+	if err := store.ValidateFeed(after, limit); err != nil {
+		return nil, err
+	}
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	begin := int(min(int64(after), int64(len(s.feed))))
+	end := begin + min(limit, len(s.feed)-begin)
+	var changes []store.Change
+	for i, e := range s.feed[begin:end] {
+		head := copyHead(e.conversation.head)
+		change := store.Change{
+			Position: store.Position(begin + i + 1), Kind: e.kind, Conversation: head.ID, Head: &head,
+		}
+		switch e.kind {
+		case store.MessageAppended, store.MessageAmended:
+			change.Message = copyMessage(e.conversation.messages[e.seq-1])
+		case store.MemberChanged:
+			change.Member = copyMember(e.conversation.members[e.user])
+		}
+		changes = append(changes, change)
+	}
+	return changes, nil
+}
