@@ -2,7 +2,7 @@
 // msgpack, and the shapes of every operation and event. PROTOCOL.md beside
 // this file is the normative text; sentences are numbered and tests name them.
 //
-// Every byte from a network goes through one pre-scan (Limits) before anything
+// Every byte from a network goes through one pre-scan (ScanLimits) before anything
 // decodes it.
 package wire
 
@@ -13,14 +13,17 @@ type Codec interface {
 	Name() string
 
 	// Parse scans a frame and splits it into its requests. single tells that it
-	// was one message and not an array. An error is an *Error with a reserved
-	// JSON-RPC code (CodeParse, CodeInvalidRequest) for the frame as a whole; a
-	// bad element of an array is a Request with Err set. Params alias frame.
+	// was one message and not an array. An error is an *Error for the frame as a
+	// whole: not well-formed (CodeParse), above the limits (too_large) or an empty
+	// array (CodeInvalidRequest). A bad message is a Request with Err set and the
+	// ID to answer to. Params alias frame.
 	Parse(frame []byte, limits ScanLimits) (reqs []Request, single bool, err error)
 
-	// Decode reads params into a pointer to a params struct. Absent params
-	// decode as an empty object. Errors are *Error with reason
-	// invalid_argument and the field that is wrong.
+	// Decode reads params that were scanned, by Parse or ParseServer or else by
+	// ScanJSON or ScanMsgpack, into a pointer to a params struct. It sets the
+	// fields that are there; absent params decode as an empty object. Nothing
+	// aliases params. Errors are *Error with reason invalid_argument and the
+	// field that is wrong, unless v's type is at fault (see CheckType).
 	Decode(params []byte, v any) error
 
 	// AppendResult, AppendError and AppendEvent append one whole message.
