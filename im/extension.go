@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"example.com/h5im/im/hub"
+	"example.com/h5im/im/wire"
 	"example.com/h5im/store"
 )
 
@@ -49,7 +50,7 @@ func (s *Setup) Operation(o Operation) {
 		s.declare(fmt.Errorf("operation %q must begin with %q", o.name, s.name+"."))
 		return
 	}
-	s.declare(s.server.addOperation(o))
+	s.declare(errors.Join(wire.CheckType(o.params), wire.CheckType(o.result), s.server.addOperation(o)))
 }
 
 // Notification declares an event and the struct of its params, a zero value of
@@ -61,7 +62,7 @@ func (s *Setup) Notification(name string, params any) {
 		s.declare(fmt.Errorf("notification %q must begin with %q and have a struct", name, s.name+"."))
 		return
 	}
-	s.declare(nil)
+	s.declare(wire.CheckType(t))
 	s.server.notifications = append(s.server.notifications, notification{name, t})
 }
 
