@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type conn struct {
 	transport *Transport
 	info      transport.Info
 	lib       *libraryConn
+	libReader *bufio.Reader // that lib reads from
 	socket    socket
 	pings     pingState // the pinger's
 
@@ -102,6 +104,11 @@ func (c *conn) next() (typ messageType, msg []byte, err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
+	if c.libReader.Buffered() == 0 {
+		if err := c.socket.wait(); err != nil {
+			return 0, nil, err
+		}
+	}
 	typ, r, err := c.lib.Reader(context.Background())
 	if err != nil {
 		return 0, nil, err

@@ -9,9 +9,16 @@ const (
 	finBinary = 0x80 | 0x2
 	finClose  = 0x80 | 0x8
 	finPing   = 0x80 | 0x9
+	finPong   = 0x80 | 0xA
 )
 
-var pingFrame = []byte{finPing, 0}
+var (
+	pingFrame = []byte{finPing, 0}
+	// pongHead begins its answer: masked, without payload.
+	pongHead = []byte{finPong, 0x80}
+)
+
+const maskBytes = 4
 
 // appendFrame appends one unmasked frame with the payload.
 func appendFrame(b []byte, first byte, payload []byte) []byte {

@@ -25,17 +25,19 @@ const (
 	messageText   = library.MessageText
 	messageBinary = library.MessageBinary
 
+	// The socket reads ahead already. What the library reads above its buffer
+	// it reads past it.
+	libraryReadBuffer = 16
 	// The library writes control frames only: 2 + 125 bytes at most, which must
-	// reach the socket in one Write. What it reads above its buffer it reads
-	// past it.
-	libraryReadBuffer  = 256
+	// reach the socket in one Write.
 	libraryWriteBuffer = 128
 
 	handshakeTimeout = 10 * time.Second
 )
 
-// shakeHands answers the handshake on s and returns the library's end.
-func shakeHands(w http.ResponseWriter, r *http.Request, s *socket, format transport.Format) (_ *libraryConn, err error) {
+// shakeHands answers the handshake on s and returns the library's end, and the
+// reader that it buffers with.
+func shakeHands(w http.ResponseWriter, r *http.Request, s *socket, format transport.Format) (_ *libraryConn, _ *bufio.Reader, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("handshake: %v", p)
@@ -56,7 +58,7 @@ func shakeHands(w http.ResponseWriter, r *http.Request, s *socket, format transp
 	if err == nil {
 		err = answer.err
 	}
-	return conn, err
+	return conn, answer.reader, err
 }
 
 // closeReason returns what the peer's close frame said, if err comes of one.
@@ -73,6 +75,7 @@ func closeReason(err error) (*transport.CloseError, bool) {
 type handshake struct {
 	header http.Header
 	socket *socket
+	reader *bufio.Reader
 	err    error
 }
 
@@ -94,8 +97,6 @@ func (h *handshake) WriteHeader(status int) {
 }
 
 func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.socket, bufio.NewReadWriter(
-		bufio.NewReaderSize(h.socket, libraryReadBuffer),
-		bufio.NewWriterSize(h.socket, libraryWriteBuffer),
-	), nil
+	h.reader = bufio.NewReaderSize(h.socket, libraryReadBuffer)
+	return h.socket, bufio.NewReadWriter(h.reader, bufio.NewWriterSize(h.socket, libraryWriteBuffer)), nil
 }

@@ -10,6 +10,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if addr := os.Getenv(clientsEnv); addr != "" {
+		runClients(addr)
+		return
+	}
 	code := m.Run()
 	if left := leaked(); code == 0 && left != "" {
 		fmt.Fprintln(os.Stderr, "goroutines left:\n"+left)

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"sync"
@@ -17,9 +18,12 @@ type socket struct {
 	net.Conn
 	writeTimeout time.Duration
 
-	early   []byte      // read by net/http before the connection was ours
-	readErr error       // the network's last word; the reader's alone
-	heard   atomic.Bool // since the pinger last asked
+	// The reader's alone.
+	ahead   []byte // read from the Conn, not yet by the library
+	buf     [readAhead]byte
+	readErr error // the network's last word
+
+	heard atomic.Bool // since the pinger last asked
 
 	// lastFrame is the close frame that close wants sent. Whoever holds mu, or
 	// takes it next, sends it.
@@ -38,14 +42,38 @@ const closePatience = 250 * time.Millisecond
 
 var errTorn = errors.New("transport/websocket: an earlier write failed")
 
-func (s *socket) Read(p []byte) (int, error) {
-	if len(s.early) > 0 {
-		n := copy(p, s.early)
-		if s.early = s.early[n:]; len(s.early) == 0 {
-			s.early = nil
+// readAhead is enough for most frames of a client.
+const readAhead = 256
+
+// wait returns when there is something to read for the library, which has
+// nothing buffered and expects a new frame. An idle connection waits here and
+// not deep inside the library, which halves the stacks of its goroutines.
+func (s *socket) wait() error {
+	for {
+		for len(s.ahead) == 0 {
+			n, err := s.read(s.buf[:])
+			if s.ahead = s.buf[:n]; n == 0 && err != nil {
+				return err
+			}
 		}
+		if !bytes.HasPrefix(s.ahead, pongHead) || len(s.ahead) < len(pongHead)+maskBytes {
+			return nil
+		}
+		// The answer to our ping has done its work by arriving.
+		s.ahead = s.ahead[len(pongHead)+maskBytes:]
+	}
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	if len(s.ahead) > 0 {
+		n := copy(p, s.ahead)
+		s.ahead = s.ahead[n:]
 		return n, nil
 	}
+	return s.read(p)
+}
+
+func (s *socket) read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if n > 0 && !s.heard.Load() {
 		s.heard.Store(true)

@@ -132,10 +132,8 @@ func (t *Transport) accept(w http.ResponseWriter, r *http.Request, raw net.Conn,
 		info:      transport.Info{Kind: "websocket", Format: format, Remote: r.RemoteAddr},
 		socket:    socket{Conn: raw, writeTimeout: limits.WriteTimeout},
 	}
-	if len(early) > 0 {
-		c.socket.early = append([]byte(nil), early...)
-	}
-	if c.lib, err = shakeHands(w, r, &c.socket, format); err != nil {
+	c.socket.ahead = append(c.socket.buf[:0], early...)
+	if c.lib, c.libReader, err = shakeHands(w, r, &c.socket, format); err != nil {
 		return nil, fmt.Errorf("transport/websocket: %w", err)
 	}
 	c.lib.SetReadLimit(int64(limits.MaxFrameBytes))
