@@ -1,7 +1,7 @@
 // Builds dist/ from src/: the script, the module and the declarations. The same
 // sources give the same bytes. --check builds beside dist/ and fails when they differ.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,16 +49,6 @@ const files = (dir) =>
     .map((f) => join(f.parentPath, f.name).slice(dir.length + 1))
     .sort();
 
-function check() {
-  const fresh = mkdtempSync(join(tmpdir(), 'h5-im-sdk-'));
-  return make(fresh)
-    .then(() => {
-      const both = new Set([...files(fresh), ...files(dist)]);
-      return [...both].filter((name) => !same(join(fresh, name), join(dist, name)));
-    })
-    .finally(() => rmSync(fresh, { recursive: true }));
-}
-
 function same(a, b) {
   try {
     return readFileSync(a).equals(readFileSync(b));
@@ -67,15 +57,21 @@ function same(a, b) {
   }
 }
 
-if (process.argv.includes('--check')) {
-  const stale = await check();
-  if (stale.length) {
-    console.error(`dist is stale, run npm run build: ${stale.join(', ')}`);
-    process.exitCode = 1;
+const fresh = mkdtempSync(join(tmpdir(), 'h5-im-sdk-'));
+try {
+  await make(fresh); // beside dist, which Go embeds: it is never half there
+  const both = new Set([...files(fresh), ...files(dist)]);
+  const stale = [...both].filter((name) => !same(join(fresh, name), join(dist, name)));
+  if (process.argv.includes('--check')) {
+    if (stale.length) throw new Error(`dist is stale, run npm run build: ${stale.join(', ')}`);
+  } else {
+    for (const name of stale) {
+      if (existsSync(join(fresh, name))) cpSync(join(fresh, name), join(dist, name));
+      else rmSync(join(dist, name));
+    }
   }
-} else {
-  rmSync(dist, { recursive: true, force: true });
-  await make(dist);
+} finally {
+  rmSync(fresh, { recursive: true });
 }
 
 const size = (name) => gzipSync(readFileSync(join(dist, name)), { level: 9 }).length;

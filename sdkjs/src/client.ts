@@ -71,7 +71,7 @@ export class IMClient {
   }
 
   get state(): State {
-    return this.#core.state;
+    return this.#core.connection.state;
   }
 
   /** Who this client is, once a session was opened. contacts.profiles tells more. */
@@ -134,6 +134,6 @@ export class IMClient {
 
   /** Calls any operation of the server: the low-level way. */
   call<O extends Operation>(op: O, params: Params<O>, wait?: Wait): Promise<Result<O>> {
-    return this.#core.watched(this.#core.call(op, params, wait));
+    return this.#core.ask(op, params, wait);
   }
 }

@@ -1,8 +1,9 @@
-import { IMError, toIMError } from './errors.js';
-import { isOnline, onWake, type PlatformAdapter, type SocketLike, socketOf } from './platform.js';
+import type { Core } from './core.js';
+import { IMError, type Reason, toIMError } from './errors.js';
+import { isOnline, onWake, type SocketLike, socketOf } from './platform.js';
 import type { OpenResult } from './protocol.js';
 import { type Operation, type Params, type Result, Rpc } from './rpc.js';
-import type { TokenReason, Tokens } from './tokens.js';
+import type { TokenReason } from './tokens.js';
 import { guard, sleep, type Wait } from './wait.js';
 
 /**
@@ -46,32 +47,12 @@ export interface StateChange {
 }
 
 /** How a connection ended, and so what comes next. */
-type Ending =
-  | { next: 'retry'; error: IMError; afterMs?: number }
-  | { next: 'renew'; error: IMError; why: TokenReason }
-  | { next: 'stop'; error: IMError; state: 'unauthorized' | 'kicked' };
-
-/** @internal */
-export interface ConnectionHost {
-  url(): string;
-  appId: string;
-  client: string;
-  device(): string;
-  tokens: Tokens;
-  platform: PlatformAdapter;
-  state(change: StateChange): void;
-  /** The session is open: catch up. */
-  sync(rpc: Rpc, session: Session): Promise<void>;
-  /** Caught up. */
-  online(session: Session): void;
-  notified(method: string, params: unknown): void;
-  /** The page woke, and the connection still works. */
-  woke(): void;
-  /** Something went wrong that no call tells of. */
-  failed(e: IMError): void;
+interface Ending {
+  next: 'retry' | Exclude<TokenReason, 'initial'> | 'unauthorized' | 'kicked';
+  error: IMError;
 }
 
-export const defaultTimeoutMs = 15_000;
+const defaultTimeoutMs = 15_000;
 const connectTimeoutMs = 10_000;
 const pingAfterMs = 25_000;
 const pingTimeoutMs = 10_000;
@@ -85,14 +66,13 @@ const goodAfterMs = 5_000;
 const maxRenewals = 2;
 
 const over: readonly State[] = ['unauthorized', 'kicked', 'closed'];
-const authReasons: Record<string, TokenReason | undefined> = {
+const authReasons: Record<string, 'expired' | 'rejected' | undefined> = {
   unauthenticated: 'rejected',
   clock_skew: 'rejected',
   token_expired: 'expired',
 };
 
-/** The delay before an attempt: full jitter, so that clients that fall together do not rise together. */
-const backoffMs = (attempt: number) => Math.random() * Math.min(maxBackoffMs, minBackoffMs * 2 ** attempt);
+const lost = (why: string): Ending => ({ next: 'retry', error: new IMError('offline', why) });
 
 /** Keeps one session open while it may. @internal */
 export class Connection {
@@ -100,13 +80,16 @@ export class Connection {
   session: Session | null = null;
   clockOffsetMs = 0;
 
+  readonly #core: Core;
   #run: AbortController | undefined; // of the loop that connects
-  #rpc: Rpc | undefined; // while online
+  #link: Link | undefined; // while online
   #wake: (() => void) | undefined; // ends a wait, or probes the connection
-  #error: IMError | undefined; // why the state is what it is
+  #error: IMError | undefined; // why there is no connection
   readonly #waiting = new Set<{ resolve(rpc: Rpc): void; reject(e: IMError): void }>();
 
-  constructor(private readonly host: ConnectionHost) {}
+  constructor(core: Core) {
+    this.#core = core;
+  }
 
   /** Begins to connect, unless it does already. */
   start(): void {
@@ -116,32 +99,38 @@ export class Connection {
     this.#set('connecting');
     queueMicrotask(() => {
       if (run.signal.aborted) return;
-      const off = onWake(this.host.platform, () => this.#wake?.());
+      const off = onWake(this.#core.platform, () => this.#wake?.());
       run.signal.addEventListener('abort', off);
-      void this.#loop(run).catch((e: unknown) => this.#stop(run, 'closed', toIMError(e)));
+      void this.#loop(run);
     });
   }
 
   /** Ends the connection and whatever waits for it. */
-  stop(): void {
-    this.#stop(this.#run, 'closed', new IMError('aborted', 'the client was closed'));
+  stop(state: State = 'closed', error = new IMError('aborted', 'the client was closed')): void {
+    const run = this.#run;
+    this.#run = this.#link = undefined;
+    this.#set(state, error);
+    run?.abort();
+    for (const w of [...this.#waiting]) w.reject(error);
   }
 
   /** The online connection, if there is one. */
   get rpc(): Rpc | null {
-    return this.#rpc && !this.#rpc.failed ? this.#rpc : null;
+    return this.#link && !this.#link.ending ? this.#link.rpc : null;
   }
 
   /** Waits for the online connection; rejects when there will be none. */
   async ready(wait: Wait): Promise<Rpc> {
-    if (this.rpc) return this.rpc;
     const none = () => new IMError('offline', 'there is no connection', { cause: this.#error });
-    return guard<Rpc>(wait, none, (resolve, reject) => {
-      if (over.includes(this.state)) return reject(this.#error ?? none());
-      const waiter = { resolve, reject };
-      this.#waiting.add(waiter);
-      return () => this.#waiting.delete(waiter);
-    });
+    return (
+      this.rpc ??
+      guard<Rpc>(wait, none, (resolve, reject) => {
+        if (over.includes(this.state)) return reject(this.#error ?? none());
+        const waiter = { resolve, reject };
+        this.#waiting.add(waiter);
+        return () => this.#waiting.delete(waiter);
+      })
+    );
   }
 
   /**
@@ -151,294 +140,243 @@ export class Connection {
   async call<O extends Operation>(op: O, params: Params<O>, wait: Wait = {}): Promise<Result<O>> {
     const { signal, timeoutMs = defaultTimeoutMs } = wait;
     const deadline = Date.now() + timeoutMs;
+    const left = () => ({ signal, timeoutMs: deadline - Date.now() });
     for (;;) {
-      const rpc = this.rpc ?? (await this.ready({ signal, timeoutMs: deadline - Date.now() }));
+      const rpc = this.rpc ?? (await this.ready(left()));
       try {
-        return await rpc.call(op, params, { signal, timeoutMs: deadline - Date.now() });
+        return await rpc.call(op, params, left());
       } catch (e) {
-        if (!(e instanceof IMError && e.reason === 'offline')) throw e;
+        if (toIMError(e).reason !== 'offline') throw e;
       }
     }
   }
 
-  async #loop(run: AbortController): Promise<void> {
+  async #loop({ signal }: AbortController): Promise<void> {
     let attempt = 0;
     let renewals = 0;
     let renew: TokenReason | undefined;
-    while (!run.signal.aborted) {
+    for (;;) {
       this.#set('connecting');
-      const opened = { online: 0, session: false };
-      const end = await this.#once(run.signal, renew, opened);
-      if (run.signal.aborted) return;
+      const been = { open: false, onlineAt: Infinity };
+      const { next, error } = await this.#once(signal, renew, been);
+      if (signal.aborted) return;
+      this.#link = undefined;
       renew = undefined;
-      this.#rpc = undefined;
-      if (opened.session) renewals = 0;
-      if (opened.online && Date.now() - opened.online >= goodAfterMs) attempt = 0;
-      if (end.next === 'stop') return this.#stop(run, end.state, end.error);
-      if (end.next === 'renew') {
-        if (!this.host.tokens.renewable || renewals++ >= maxRenewals) {
-          return this.#stop(run, 'unauthorized', end.error);
-        }
-        renew = end.why;
-        if (renewals === 1) continue;
+      if (been.open) renewals = 0;
+      if (Date.now() - been.onlineAt >= goodAfterMs) attempt = 0;
+      if (next === 'unauthorized' || next === 'kicked') return this.stop(next, error);
+      if (next !== 'retry') {
+        if (!this.#core.tokens.renewable || renewals++ >= maxRenewals)
+          return this.stop('unauthorized', error);
+        renew = next;
+        if (renewals === 1) continue; // a new token deserves no wait
       }
-      const demanded = end.next === 'retry' ? (end.afterMs ?? 0) : 0;
-      await this.#pause(Math.max(demanded, backoffMs(attempt++)), demanded, end.error, run.signal);
+      // Full jitter, so that clients that fall together do not rise together.
+      const backoffMs = Math.random() * Math.min(maxBackoffMs, minBackoffMs * 2 ** attempt++);
+      await this.#pause(backoffMs, error, signal);
+      if (signal.aborted) return;
     }
   }
 
-  /** Waits before the next attempt. Waking up cuts the wait short, but not below what the server demanded. */
-  async #pause(ms: number, demanded: number, error: IMError, signal: AbortSignal): Promise<void> {
+  /** Waits before the next attempt, at least as long as the server demanded. Waking up cuts the rest short. */
+  async #pause(backoffMs: number, error: IMError, signal: AbortSignal): Promise<void> {
+    const demandedMs = error.retryAfterMs ?? 0;
+    const ms = Math.max(demandedMs, backoffMs);
     const begun = Date.now();
-    const cut = new AbortController();
-    const stop = () => cut.abort();
-    signal.addEventListener('abort', stop);
-    this.#wake = () => void sleep(begun + demanded - Date.now(), cut.signal).then(stop);
-    this.#set(isOnline(this.host.platform) ? 'waiting' : 'offline', error, begun + ms);
-    await sleep(ms, cut.signal);
+    const wake = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#set(isOnline(this.#core.platform) ? 'waiting' : 'offline', error, begun + ms);
+    await Promise.race([sleep(ms, signal), wake]);
     this.#wake = undefined;
-    cut.abort();
-    signal.removeEventListener('abort', stop);
+    await sleep(begun + demandedMs - Date.now(), signal);
   }
 
   /** One connection, from the attempt to its end. */
   async #once(
     signal: AbortSignal,
     renew: TokenReason | undefined,
-    opened: { online: number; session: boolean },
+    been: { open: boolean; onlineAt: number },
   ): Promise<Ending> {
-    const { host } = this;
-    let token: string | undefined;
-    try {
-      token = await (renew ? host.tokens.renew(renew) : host.tokens.current());
-    } catch (e) {
-      const error = toIMError(e);
-      host.failed(error);
-      return error.retryable ? { next: 'retry', error } : { next: 'stop', error, state: 'unauthorized' };
-    }
-    if (signal.aborted) return lost('closed');
-
-    let socket: SocketLike;
-    try {
-      socket = socketOf(host.platform, host.url(), 'im.v1.json');
-    } catch (e) {
-      const error = toIMError(e);
-      host.failed(error);
-      return { next: 'retry', error };
-    }
-    const link = new Link(socket, (method, params) => this.#notified(link, method, params));
-    const abort = () => link.end(lost('the client was closed'), 1000);
+    const core = this.#core;
+    let link: Link | undefined;
+    const abort = () => link?.end(lost('closed'));
     signal.addEventListener('abort', abort);
     try {
+      const token = await (renew ? core.tokens.renew(renew) : core.tokens.current());
+      if (signal.aborted) return lost('closed');
+      const socket = socketOf(core.platform, core.url(), 'im.v1.json');
+      const l = new Link(socket, (method, params) => this.#notified(l, method, params));
+      link = l;
       await link.connected;
       const session = await this.#open(link.rpc, token);
-      opened.session = true;
+      been.open = true;
       if (this.session && this.session.user !== session.user) {
-        const error = new IMError('conflict', 'the token is of another user: log out first');
-        return { next: 'stop', error, state: 'unauthorized' };
+        throw new IMError('conflict', 'the token is of another user: log out first');
       }
       this.session = session;
       this.#set('syncing');
-      await host.sync(link.rpc, session);
-      opened.online = Date.now();
-      this.#rpc = link.rpc;
-      this.#wake = () => void this.#probe(link, wakeTimeoutMs).then((alive) => alive && host.woke());
+      await core.replica.sync(link.rpc, session);
+      been.onlineAt = Date.now();
+      this.#link = link;
+      this.#wake = () => void this.#probe(l, wakeTimeoutMs).then((alive) => alive && core.resync());
       this.#keepAlive(link);
       this.#set('online');
-      host.online(session);
+      core.online(session);
       for (const w of [...this.#waiting]) w.resolve(link.rpc);
       return await link.ended;
-    } catch (e) {
-      return link.ending ?? endingOf(toIMError(e), opened.session);
+    } catch (thrown) {
+      if (link?.ending) return link.ending;
+      const error = toIMError(thrown);
+      if (!link && error.retryable) core.failed(error); // it was getToken
+      const renewable = link && authReasons[error.reason];
+      if (renewable) return { next: renewable, error };
+      if (error.retryable || (been.open && error.reason !== 'conflict')) return { next: 'retry', error };
+      return { next: error.reason === 'session_limit' ? 'kicked' : 'unauthorized', error };
     } finally {
       signal.removeEventListener('abort', abort);
       this.#wake = undefined;
-      link.end(lost('given up'), 1000);
+      link?.end(lost('given up'));
     }
   }
 
   async #open(rpc: Rpc, token: string | undefined): Promise<Session> {
-    const { appId, client } = this.host;
+    const { appId, client, device } = this.#core;
     const asked = Date.now();
-    const params = { appId, device: this.host.device(), client, ...(token === undefined ? {} : { token }) };
+    const params = { appId, device: device(), client, ...(token === undefined ? {} : { token }) };
     const session = await rpc.call('session.open', params, { timeoutMs: defaultTimeoutMs });
     this.#clock(asked, session.serverTime);
-    rpc.limits = { batch: session.limits.batch || 1, frameBytes: session.limits.frameBytes };
+    rpc.limits = session.limits;
     return session;
   }
 
   /** The server's clock minus ours, as if it was read half way between question and answer. */
-  #clock(askedAt: number, serverTime: number): void {
-    this.clockOffsetMs = Math.round(serverTime - (askedAt + Date.now()) / 2);
+  #clock(asked: number, serverTime: number): void {
+    this.clockOffsetMs = Math.round(serverTime - (asked + Date.now()) / 2);
   }
 
   #notified(link: Link, method: string, params: unknown): void {
-    switch (method) {
-      case 'reauth':
-        void this.#reauth(link.rpc);
-        return;
-      case 'goaway': {
-        const { retryAfterMs } = params as { retryAfterMs: number };
-        const error = new IMError('unavailable', 'the server is going away', { retryAfterMs });
-        link.away(error);
-        return;
-      }
-      case 'kicked': {
-        const { reason } = params as { reason: string };
-        const error = new IMError(reason || 'unauthenticated', 'the server ended this session');
-        link.end({ next: 'stop', error, state: 'kicked' }, 1000);
-        return;
-      }
-    }
-    this.host.notified(method, params);
+    const { reason, retryAfterMs } = params as { reason?: string; retryAfterMs?: number };
+    if (method === 'reauth') void this.#reauth(link.rpc);
+    else if (method === 'goaway') {
+      link.away(new IMError('unavailable', 'the server is going away', { retryAfterMs }));
+    } else if (method === 'kicked') {
+      link.end({
+        next: 'kicked',
+        error: new IMError(reason || 'unauthenticated', 'the server ended the session'),
+      });
+    } else this.#core.notified(method, params);
   }
 
   /** Renews the credentials on the open connection; where that fails the server closes it in time. */
   async #reauth(rpc: Rpc): Promise<void> {
-    if (!this.host.tokens.givenByApp) return;
+    const { tokens } = this.#core;
+    if (!tokens.givenByApp) return;
     try {
-      const token = await this.host.tokens.renew('expired');
-      this.session = await this.#open(rpc, token);
+      this.session = await this.#open(rpc, await tokens.renew('expired'));
     } catch (e) {
-      this.host.failed(toIMError(e));
+      this.#core.failed(toIMError(e));
     }
   }
 
   #keepAlive(link: Link): void {
-    const next = () => {
-      link.timer = setTimeout(
-        async () => {
-          const idle = Date.now() - link.heardAt;
-          if (idle < pingAfterMs || (await this.#probe(link, pingTimeoutMs))) next();
-        },
-        Math.max(0, link.heardAt + pingAfterMs - Date.now()),
-      );
+    const check = async () => {
+      if (Date.now() - link.heardAt < pingAfterMs || (await this.#probe(link, pingTimeoutMs)))
+        this.#keepAlive(link);
     };
-    if (!link.ending) next();
+    if (!link.ending) link.timer = setTimeout(check, link.heardAt + pingAfterMs - Date.now());
   }
 
   /** Asks for a sign of life; without one the connection is over. */
   async #probe(link: Link, timeoutMs: number): Promise<boolean> {
     const asked = Date.now();
     try {
-      const { serverTime } = await link.rpc.call('ping', {}, { timeoutMs });
-      this.#clock(asked, serverTime);
-      return !link.ending;
-    } catch (e) {
-      if (toIMError(e).reason !== 'timeout') return !link.ending; // an answer is a sign of life
-      if (link.heardAt > asked) return true;
-      link.end(lost('the server gives no sign of life'), 4003);
-      return false;
+      this.#clock(asked, (await link.rpc.call('ping', {}, { timeoutMs })).serverTime);
+    } catch {
+      if (link.heardAt <= asked) link.end(lost('the server gives no sign of life'));
     }
-  }
-
-  #stop(run: AbortController | undefined, state: State, error: IMError): void {
-    if (run !== this.#run) return;
-    this.#run = undefined;
-    this.#rpc = undefined;
-    this.#set(state, error);
-    run?.abort();
-    for (const w of [...this.#waiting]) w.reject(error);
+    return !link.ending;
   }
 
   #set(state: State, error?: IMError, retryAtMs?: number): void {
-    this.#error = state === 'connecting' || state === 'syncing' ? this.#error : error;
+    if (error || state === 'online') this.#error = error;
     if (state === this.state) return;
     const change: StateChange = { state, previous: this.state };
     if (error && state !== 'closed') change.error = error;
-    if (retryAtMs !== undefined) change.retryAtMs = Math.round(retryAtMs);
+    if (retryAtMs) change.retryAtMs = Math.round(retryAtMs);
     this.state = state;
-    this.host.state(change);
+    this.#core.stateChanged(change);
   }
 }
 
 /** One socket and its end, whoever causes it. */
 class Link {
   readonly rpc: Rpc;
-  readonly connected: Promise<void>;
+  readonly connected: Promise<unknown>;
   readonly ended: Promise<Ending>;
   ending: Ending | undefined;
   heardAt = Date.now();
-  timer: ReturnType<typeof setTimeout> | undefined;
+  /** Of what is waited for next: the connection, the next ping, the server's farewell. */
+  timer: ReturnType<typeof setTimeout>;
+  readonly #socket: SocketLike;
   #resolve!: (e: Ending) => void;
+  #farewell: Ending | undefined;
 
-  constructor(
-    private readonly socket: SocketLike,
-    notified: (method: string, params: unknown) => void,
-  ) {
-    this.rpc = new Rpc((frame) => this.socket.send(frame), notified);
+  constructor(socket: SocketLike, notified: (method: string, params: unknown) => void) {
+    this.#socket = socket;
+    this.rpc = new Rpc((frame) => socket.send(frame), notified);
+    this.timer = setTimeout(() => this.end(lost('no connection in time')), connectTimeoutMs);
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.connected = new Promise((resolve, reject) => {
-      this.timer = setTimeout(() => this.end(lost('no connection in time'), 1000), connectTimeoutMs);
+    const opened = new Promise<void>((resolve) => {
       socket.onopen = () => {
         clearTimeout(this.timer);
         resolve();
       };
-      this.ended.then((e) => reject(e.error));
     });
+    this.connected = Promise.race([opened, this.ended.then((e) => Promise.reject(e.error))]);
     socket.onmessage = ({ data }: { data: unknown }) => {
       this.heardAt = Date.now();
       if (typeof data === 'string' && !this.ending) this.rpc.receive(data);
     };
     socket.onclose = ({ code, reason }: { code?: number; reason?: string }) => {
-      this.end(this.#farewell ?? endingOfClose(code ?? 1006, reason ?? ''));
+      this.end(this.#farewell ?? endingOfClose(code ?? 1006, reason));
     };
     socket.onerror = () => {}; // a close follows
   }
 
-  #farewell: Ending | undefined;
-
   /** The server will close soon: let it finish what it does. */
   away(error: IMError): void {
-    const afterMs = error.retryAfterMs ?? 0;
-    this.#farewell = { next: 'retry', error, afterMs };
+    this.#farewell = { next: 'retry', error };
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end(this.#farewell as Ending, 1000), goawayGraceMs);
+    this.timer = setTimeout(() => this.end({ next: 'retry', error }), goawayGraceMs);
   }
 
   /** Ends it once. */
-  end(ending: Ending, code?: number): void {
+  end(ending: Ending): void {
     if (this.ending) return;
     this.ending = ending;
     clearTimeout(this.timer);
-    if (code !== undefined) {
-      try {
-        this.socket.close(code);
-      } catch {}
-    }
+    try {
+      this.#socket.close(1000);
+    } catch {}
     this.#resolve(ending);
     this.rpc.fail(new IMError('offline', ending.error.message, { cause: ending.error }));
   }
 }
 
-const lost = (why: string): Ending => ({ next: 'retry', error: new IMError('offline', why) });
-
-/** What a failure before online means for the next attempt. */
-function endingOf(error: IMError, opened: boolean): Ending {
-  const why = authReasons[error.reason];
-  if (why) return { next: 'renew', error, why };
-  if (opened || error.retryable) {
-    return { next: 'retry', error, ...(error.retryAfterMs ? { afterMs: error.retryAfterMs } : {}) };
-  }
-  return { next: 'stop', error, state: error.reason === 'session_limit' ? 'kicked' : 'unauthorized' };
-}
-
-const expiredCode = 4101;
-const tooManyCode = 4202;
-
 /** What a close code means, by its range; see transport.go. */
-function endingOfClose(code: number, reason: string): Ending {
-  const text = reason || `the connection was closed (${code})`;
-  if (code >= 4100 && code < 4200) {
-    const expired = code === expiredCode;
-    const error = new IMError(expired ? 'token_expired' : 'unauthenticated', text);
-    return { next: 'renew', error, why: expired ? 'expired' : 'rejected' };
+function endingOfClose(code: number, reason?: string): Ending {
+  const expired = code === 4101;
+  const tooMany = code === 4202;
+  const range = code >= 4100 && code < 4300 ? code - (code % 100) : 0;
+  const because = (r: Reason) => new IMError(r, reason || `the connection was closed (${code})`);
+  if (range === 4100) {
+    const error = because(expired ? 'token_expired' : 'unauthenticated');
+    return { next: expired ? 'expired' : 'rejected', error };
   }
-  if (code >= 4200 && code < 4300) {
-    const error = new IMError(code === tooManyCode ? 'session_limit' : 'permission_denied', text);
-    return { next: 'stop', error, state: 'kicked' };
-  }
-  return lost(text);
+  if (range === 4200)
+    return { next: 'kicked', error: because(tooMany ? 'session_limit' : 'permission_denied') };
+  return { next: 'retry', error: because('offline') };
 }

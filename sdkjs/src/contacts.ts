@@ -1,31 +1,35 @@
 import type { Core } from './core.js';
-import { IMError, toIMError } from './errors.js';
-import type { Profile, UsersResult } from './protocol.js';
+import { IMError } from './errors.js';
+import type { Profile } from './protocol.js';
 import { guard, type Wait } from './wait.js';
 
 /** How long a profile counts as fresh. */
 const freshMs = 5 * 60_000;
 const maxUsers = 100;
 
-interface Asked {
-  resolve(p: Profile): void;
-  reject(e: IMError): void;
+interface Known {
+  at: number;
+  /** What is known, be it old. */
+  profile?: Profile | undefined;
+  asked: Promise<Profile>;
 }
 
 /** Profiles by user: asked once, together, and kept for a while. @internal */
 export class Profiles {
-  readonly #known = new Map<string, { profile: Profile; at: number }>();
-  readonly #asking = new Map<string, Promise<Profile>>();
-  readonly #queue = new Map<string, Asked>();
+  readonly #core: Core;
+  readonly #known = new Map<string, Known>();
+  readonly #queue: Array<{ id: string; resolve(p: Profile): void; reject(e: unknown): void }> = [];
 
-  constructor(private readonly ask: (users: string[]) => Promise<UsersResult>) {}
+  constructor(core: Core) {
+    this.#core = core;
+  }
 
   peek(id: string): Profile | undefined {
     return this.#known.get(id)?.profile;
   }
 
   learn(profile: Profile): void {
-    this.#known.set(profile.id, { profile, at: Date.now() });
+    this.#known.set(profile.id, { at: Date.now(), profile, asked: Promise.resolve(profile) });
   }
 
   clear(): void {
@@ -33,38 +37,37 @@ export class Profiles {
   }
 
   get(id: string): Promise<Profile> {
-    const known = this.#known.get(id);
-    if (known && Date.now() - known.at < freshMs) return Promise.resolve(known.profile);
-    const asking = this.#asking.get(id);
-    if (asking) return asking;
+    const old = this.#known.get(id);
+    if (old && Date.now() - old.at < freshMs) return old.asked;
     const asked = new Promise<Profile>((resolve, reject) => {
-      if (this.#queue.size === 0) queueMicrotask(() => this.#flush());
-      this.#queue.set(id, { resolve, reject });
+      if (!this.#queue.length) queueMicrotask(() => this.#flush());
+      this.#queue.push({ id, resolve, reject });
     });
-    this.#asking.set(id, asked);
+    const known = { at: Date.now(), profile: old?.profile, asked };
+    this.#known.set(id, known);
+    asked.then(
+      (profile) => {
+        known.profile = profile;
+      },
+      () => {
+        known.at = 0; // the next one asks again
+      },
+    );
     return asked;
   }
 
   #flush(): void {
-    const all = [...this.#queue];
-    this.#queue.clear();
-    for (let i = 0; i < all.length; i += maxUsers) void this.#fetch(all.slice(i, i + maxUsers));
-  }
-
-  async #fetch(batch: Array<[string, Asked]>): Promise<void> {
-    try {
-      const { profiles } = await this.ask(batch.map(([id]) => id));
-      for (const p of profiles) this.learn(p);
-      for (const [id, { resolve }] of batch) {
+    const batch = this.#queue.splice(0, maxUsers);
+    if (this.#queue.length) queueMicrotask(() => this.#flush());
+    this.#core.call('user.get', { users: batch.map(({ id }) => id) }).then(
+      ({ profiles }) => {
         // Who may not be seen has an id and nothing else.
-        if (!profiles.some((p) => p.id === id)) this.learn({ id });
-        resolve(this.peek(id) as Profile);
-      }
-    } catch (e) {
-      for (const [, { reject }] of batch) reject(toIMError(e));
-    } finally {
-      for (const [id] of batch) this.#asking.delete(id);
-    }
+        for (const { id, resolve } of batch) resolve(profiles.find((p) => p.id === id) ?? { id });
+      },
+      (e) => {
+        for (const { reject } of batch) reject(e);
+      },
+    );
   }
 }
 

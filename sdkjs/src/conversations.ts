@@ -1,14 +1,13 @@
 import type { Core } from './core.js';
-import { IMError } from './errors.js';
 import { type Target, targetOf } from './outbox.js';
 import { allPages } from './pages.js';
 import type { Conversation, Marker, OwnResult } from './protocol.js';
+import { mergeMark, mergeOwn } from './view.js';
 import type { Wait } from './wait.js';
 
 /** The user's conversations. What is here is alive from the first sync on. */
 export class ConversationsApi {
   readonly #core: Core;
-  readonly #marking = new Map<string, number>();
 
   /** @internal */
   constructor(core: Core) {
@@ -40,8 +39,8 @@ export class ConversationsApi {
 
   /** One conversation, from the server. */
   get(conversation: string, wait?: Wait): Promise<Conversation> {
-    const { replica, call } = this.#core;
-    return this.#core.watched(call('conversation.get', { conversation }, wait).then((c) => replica.learn(c)));
+    const { ask, replica } = this.#core;
+    return ask('conversation.get', { conversation }, wait, (c) => replica.learn(c));
   }
 
   /** The conversation that a target means; a direct one is made if there is none yet. */
@@ -60,17 +59,22 @@ export class ConversationsApi {
 
   /** My own state of it: markers, mute, draft and the like. */
   own(conversation: string, wait?: Wait): Promise<OwnResult> {
-    const { replica, call } = this.#core;
-    const asked = call('conversation.own', { conversation }, wait).then((o) => {
-      replica.own(conversation, o);
+    const { ask, replica } = this.#core;
+    return ask('conversation.own', { conversation }, wait, (o) => {
+      replica.update(conversation, (c) => mergeOwn(c, o));
       return o;
     });
-    return this.#core.watched(asked);
   }
 
   /** Marks everything up to seq as read; without one, everything that is known. */
   markRead(conversation: string, seq?: number, wait?: Wait): Promise<void> {
-    return this.#core.watched(this.#mark(conversation, seq, wait));
+    const { ask, replica } = this.#core;
+    const known = replica.get(conversation);
+    const read = seq ?? known?.seq ?? 0;
+    if (known && read <= known.readSeq && !(known.unread && read >= known.seq)) return Promise.resolve();
+    return ask('conversation.mark', { conversation, read }, wait, (r) => {
+      replica.update(conversation, (c) => mergeMark(c, r));
+    });
   }
 
   /** How far the members have come. */
@@ -80,20 +84,5 @@ export class ConversationsApi {
       return { rows: page.markers, cursor: page.cursor };
     });
     return this.#core.watched(all);
-  }
-
-  async #mark(conversation: string, seq: number | undefined, wait?: Wait): Promise<void> {
-    const { replica, call } = this.#core;
-    const known = replica.get(conversation);
-    const read = seq ?? known?.seq;
-    if (read === undefined) throw new IMError('not_found', 'the conversation is not known here: give a seq');
-    const done = Math.max(known?.readSeq ?? 0, this.#marking.get(conversation) ?? 0);
-    if (read <= done && !(known?.unread && read >= known.seq)) return;
-    this.#marking.set(conversation, read);
-    try {
-      replica.marked(conversation, await call('conversation.mark', { conversation, read }, wait));
-    } finally {
-      if (this.#marking.get(conversation) === read) this.#marking.delete(conversation);
-    }
   }
 }

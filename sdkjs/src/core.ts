@@ -1,4 +1,4 @@
-import { Connection, type Session, type State, type StateChange } from './connection.js';
+import { Connection, type Session, type StateChange } from './connection.js';
 import { Profiles } from './contacts.js';
 import { Emitter } from './emitter.js';
 import { socketUrl } from './endpoint.js';
@@ -9,7 +9,6 @@ import type { PlatformAdapter } from './platform.js';
 import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
-import { Timeline } from './timeline.js';
 import { type TokenReason, Tokens } from './tokens.js';
 import { version } from './version.js';
 import { type Wait, Watched } from './wait.js';
@@ -67,80 +66,59 @@ const resyncMs = 5 * 60_000;
 /** What the parts of a client share. @internal */
 export class Core {
   readonly emitter = new Emitter<IMEvents>((e) => this.logger.error('a listener failed', e));
-  readonly connection: Connection;
-  readonly replica: Replica;
-  readonly outbox: Outbox;
-  readonly profiles: Profiles;
+  readonly connection = new Connection(this);
+  readonly replica = new Replica(this);
+  readonly outbox = new Outbox(this);
+  readonly profiles = new Profiles(this);
+  readonly client = `h5im-js/${version}`;
+  readonly appId: string;
   readonly tokens: Tokens;
   readonly platform: PlatformAdapter;
   readonly logger: Logger;
+  readonly #endpoint: string | URL | undefined;
   #resync: ReturnType<typeof setTimeout> | undefined;
   #device: string | undefined;
 
   constructor(o: IMOptions) {
     if (!o?.appId) throw new IMError('invalid_argument', 'appId is needed');
+    this.appId = o.appId;
+    this.#endpoint = o.endpoint;
     this.platform = o.platform ?? {};
     this.logger = o.logger ?? {
       warn: (text, detail) => console.warn(`IMClient: ${text}`, detail),
       error: (text, detail) => console.error(`IMClient: ${text}`, detail),
     };
     this.tokens = new Tokens(o.userToken, o.getToken?.bind(o));
-    const me = () => this.connection.session?.user ?? '';
-    this.connection = new Connection({
-      url: () => socketUrl(o.endpoint, o.appId, this.platform),
-      appId: o.appId,
-      client: `h5im-js/${version}`,
-      device: () => {
-        this.#device ??= deviceId(this.platform);
-        return this.#device;
-      },
-      tokens: this.tokens,
-      platform: this.platform,
-      state: (change) => this.#state(change),
-      sync: (rpc, session) => this.replica.sync(rpc, session),
-      online: (session) => this.#online(session),
-      notified: (name, params) => {
-        if (!this.replica.event(name, params)) this.emitter.emit('extension', { name, params });
-      },
-      woke: () => this.resync(),
-      failed: (e) => this.failed(e),
-    });
-    this.replica = new Replica({
-      me,
-      call: this.call,
-      sentHere: (clientId) => this.outbox.sentHere(clientId),
-      placed: (clientId) => this.outbox.placed(clientId),
-      listening: () => this.emitter.has('message'),
-      message: (m) => this.emitter.emit('message', m),
-      changed: (m) => this.emitter.emit('messageChanged', m),
-      conversations: (c) => this.emitter.emit('conversations', c),
-      event: (type, e) => this.emitter.emit(type, e as never),
-      gap: (g) => this.emitter.emit('gap', g),
-      lost: () => this.resync(),
-    });
-    this.outbox = new Outbox({
-      me,
-      rpc: () => this.connection.rpc,
-      conversation: (to) => {
-        const { user, conversation } = typeof to === 'string' ? { user: to, conversation: undefined } : to;
-        return conversation ?? this.replica.withPeer(user ?? '') ?? `@${user}`;
-      },
-      acknowledged: (r, m) => this.replica.step(r.conversation, { rev: r.rev, message: m }),
-      changed: (outgoing) => this.#outgoing(outgoing),
-      failed: (e) => this.failed(e),
-      contentBytes: () => this.connection.session?.limits.contentBytes,
-    });
-    this.profiles = new Profiles((users) => this.call('user.get', { users }));
-  }
-
-  get state(): State {
-    return this.connection.state;
   }
 
   readonly call = <O extends Operation>(op: O, params: Params<O>, wait?: Wait): Promise<Result<O>> =>
     this.connection.call(op, params, wait);
 
+  /** Calls an operation for an application, which may ignore the answer. */
+  readonly ask = <O extends Operation, T = Result<O>>(
+    op: O,
+    params: Params<O>,
+    wait?: Wait,
+    use?: (r: Result<O>) => T,
+  ): Promise<T> => {
+    const answer = this.call(op, params, wait);
+    return this.watched(use ? answer.then(use) : (answer as Promise<unknown> as Promise<T>));
+  };
+
   readonly newId = (): string => uuidv7(this.platform);
+
+  readonly device = (): string => {
+    this.#device ??= deviceId(this.platform);
+    return this.#device;
+  };
+
+  url(): string {
+    return socketUrl(this.#endpoint, this.appId, this.platform);
+  }
+
+  me(): string {
+    return this.connection.session?.user ?? '';
+  }
 
   /** A promise that a caller may ignore: its error is then told here. */
   watched<T>(promise: Promise<T>): Promise<T> {
@@ -151,24 +129,6 @@ export class Core {
   failed(e: IMError): void {
     this.logger.warn(`${e.reason}: ${e.message}`, e.detail);
     this.emitter.emit('error', e);
-  }
-
-  timeline(conversation: string): Timeline {
-    const { timelines } = this.replica;
-    const t: Timeline = new Timeline(conversation, {
-      list: (params, wait) => this.call('message.list', params, wait),
-      me: () => this.connection.session?.user ?? '',
-      outgoing: (id) => this.outbox.of(id),
-      closed: (closed) => {
-        const set = timelines.get(conversation);
-        set?.delete(closed);
-        if (set?.size === 0) timelines.delete(conversation);
-      },
-      failed: (e) => this.failed(e),
-      listenerFailed: (e) => this.logger.error('a listener failed', e),
-    });
-    timelines.set(conversation, (timelines.get(conversation) ?? new Set()).add(t));
-    return t;
   }
 
   /** Asks what changed: what was lost before a silence is found here at the latest. */
@@ -183,7 +143,6 @@ export class Core {
 
   /** Ends everything; what is known stays. */
   close(): void {
-    clearTimeout(this.#resync);
     this.connection.stop();
     this.outbox.close(new IMError('aborted', 'the client was closed'));
   }
@@ -197,35 +156,42 @@ export class Core {
     this.profiles.clear();
   }
 
-  #resyncLater(): void {
-    clearTimeout(this.#resync);
-    this.#resync = setTimeout(() => this.resync(), resyncMs * (0.75 + Math.random() / 2));
-  }
-
-  #state(change: StateChange): void {
-    if (change.previous === 'online' || change.previous === 'syncing') {
+  /** The connection's state is another. */
+  stateChanged(change: StateChange): void {
+    const { state, error } = change;
+    if (state !== 'online') {
       clearTimeout(this.#resync);
-      if (change.state !== 'online') {
-        this.outbox.disconnected();
-        this.replica.disconnected();
-      }
+      this.outbox.disconnected();
+      this.replica.disconnected();
     }
-    if (change.state === 'unauthorized' || change.state === 'kicked') {
-      this.outbox.close(change.error as IMError);
-      this.failed(change.error as IMError);
+    if (error && (state === 'unauthorized' || state === 'kicked')) {
+      this.outbox.close(error);
+      this.failed(error);
     }
     this.emitter.emit('state', change);
   }
 
-  #online(session: Session): void {
+  /** The client has caught up. */
+  online(session: Session): void {
     this.#resyncLater();
     this.emitter.emit('session', session);
-    for (const set of this.replica.timelines.values()) for (const t of set) t.retry();
+    for (const t of this.replica.timelines) t.retry();
     this.outbox.flush();
   }
 
-  #outgoing(o: Outgoing): void {
-    for (const set of this.replica.timelines.values()) for (const t of set) t.changed();
+  /** An event that is none of the connection's. */
+  notified(name: string, params: unknown): void {
+    if (!this.replica.event(name, params)) this.emitter.emit('extension', { name, params });
+  }
+
+  /** A message of ours has a new status. */
+  outgoing(o: Outgoing): void {
+    for (const t of this.replica.timelines) t.changed();
     this.emitter.emit('outgoing', o);
+  }
+
+  #resyncLater(): void {
+    clearTimeout(this.#resync);
+    this.#resync = setTimeout(() => this.resync(), resyncMs * (0.75 + Math.random() / 2));
   }
 }

@@ -1,5 +1,8 @@
 /** The reasons of the server's catalogue. */
 export const serverReasons = [
+  'parse_error',
+  'invalid_request',
+  'method_not_found',
   'unauthenticated',
   'token_expired',
   'clock_skew',
@@ -8,6 +11,7 @@ export const serverReasons = [
   'not_found',
   'conflict',
   'last_owner',
+  'too_many',
   'too_large',
   'invalid_argument',
   'unsupported',
@@ -15,7 +19,6 @@ export const serverReasons = [
   'session_limit',
   'internal',
   'unavailable',
-  'method_not_found',
 ] as const;
 
 /** The reasons that the client itself adds. */
@@ -52,13 +55,13 @@ export class IMError extends Error {
   constructor(
     reason: Reason,
     message: string,
-    more?: { retryAfterMs?: number; detail?: ErrorDetail; cause?: unknown },
+    more: { retryAfterMs?: number | undefined; detail?: ErrorDetail; cause?: unknown } = {},
   ) {
-    super(message, more?.cause === undefined ? undefined : { cause: more.cause });
+    super(message, more.cause ? { cause: more.cause } : undefined);
     this.reason = reason;
     this.retryable = transient.includes(reason);
-    if (more?.retryAfterMs) this.retryAfterMs = more.retryAfterMs;
-    if (more?.detail) this.detail = more.detail;
+    if (more.retryAfterMs) this.retryAfterMs = more.retryAfterMs;
+    if (more.detail) this.detail = more.detail;
   }
 }
 
@@ -72,14 +75,10 @@ export interface WireError {
 /** @internal */
 export function fromWire(e: WireError): IMError {
   const { reason = 'internal', retryAfterMs, ...detail } = e.data ?? {};
-  return new IMError(reason, e.message, {
-    ...(retryAfterMs ? { retryAfterMs } : {}),
-    ...(Object.keys(detail).length ? { detail } : {}),
-  });
+  return new IMError(reason, e.message, { retryAfterMs, detail });
 }
 
 /** @internal */
 export function toIMError(e: unknown): IMError {
-  if (e instanceof IMError) return e;
-  return new IMError('internal', e instanceof Error ? e.message : String(e), { cause: e });
+  return e instanceof IMError ? e : new IMError('internal', (e as Error)?.message ?? String(e), { cause: e });
 }

@@ -26,14 +26,12 @@ export class GroupsApi {
 
   /** Adds users; what became of each, in their order. Only an owner may. */
   addMembers(conversation: string, users: string[], wait?: Wait): Promise<MemberResult[]> {
-    const added = this.#core.call('member.add', { conversation, users }, wait);
-    return this.#core.watched(added.then((r) => r.results));
+    return this.#core.ask('member.add', { conversation, users }, wait, (r) => r.results);
   }
 
   /** Removes users: an owner anyone, others themselves. */
   removeMembers(conversation: string, users: string[], wait?: Wait): Promise<MemberResult[]> {
-    const removed = this.#core.call('member.remove', { conversation, users }, wait);
-    return this.#core.watched(removed.then((r) => r.results));
+    return this.#core.ask('member.remove', { conversation, users }, wait, (r) => r.results);
   }
 
   /** All members, with their profiles. */

@@ -4,15 +4,10 @@ const hex = (bytes: Uint8Array) => Array.from(bytes, (b) => b.toString(16).padSt
 
 /** A UUID of version 7, https://www.rfc-editor.org/rfc/rfc9562#section-5.7 @internal */
 export function uuidv7(p: PlatformAdapter): string {
-  const b = randomOf(p, 16);
-  let ms = Date.now();
-  for (let i = 5; i >= 0; i--) {
-    b[i] = ms % 256;
-    ms = Math.floor(ms / 256);
-  }
-  b[6] = 0x70 | ((b[6] as number) & 0x0f);
-  b[8] = 0x80 | ((b[8] as number) & 0x3f);
-  return hex(b).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  const time = Date.now().toString(16).padStart(12, '0');
+  const random = randomOf(p, 10);
+  random[2] = 0x80 | ((random[2] as number) & 0x3f); // the variant
+  return `${time}7${hex(random).slice(1)}`.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 const deviceKey = 'h5im.device';

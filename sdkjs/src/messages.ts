@@ -1,8 +1,7 @@
 import type { Core } from './core.js';
-import { IMError } from './errors.js';
 import type { SendHandle } from './outbox.js';
 import type { ListResult } from './protocol.js';
-import type { Timeline } from './timeline.js';
+import { Timeline } from './timeline.js';
 import type { Wait } from './wait.js';
 
 /** Messages of conversations. */
@@ -22,19 +21,19 @@ export class MessagesApi {
     page: { conversation: string; before?: number; after?: number; around?: number; limit?: number } & Wait,
   ): Promise<ListResult> {
     const { signal, timeoutMs, ...params } = page;
-    return this.#core.watched(this.#core.call('message.list', params, { signal, timeoutMs }));
+    return this.#core.ask('message.list', params, { signal, timeoutMs });
   }
 
   /** The messages of a conversation, alive, with what is being sent. Close it when it is no longer shown. */
   timeline(conversation: string): Timeline {
-    return this.#core.timeline(conversation);
+    const t = new Timeline(this.#core, conversation);
+    this.#core.replica.timelines.add(t);
+    return t;
   }
 
   /** Sends a message that failed again, under the same clientId: it is never stored twice. */
   resend(clientId: string, wait: Wait = {}): SendHandle {
-    const handle = this.#core.outbox.resend(clientId, wait);
-    if (!handle) throw new IMError('not_found', 'there is no message with this clientId to send again');
-    return handle;
+    return this.#core.outbox.resend(clientId, wait);
   }
 
   /** Forgets a message that failed, or gives up one that is still to be sent. */

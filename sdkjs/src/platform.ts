@@ -37,10 +37,8 @@ interface Surroundings {
   WebSocket?: new (url: string, protocol: string) => SocketLike;
   crypto?: Crypto;
   localStorage?: KeyValueStorage;
-  sessionStorage?: KeyValueStorage;
   document?: Document;
-  addEventListener?(type: string, fn: () => void): void;
-  removeEventListener?(type: string, fn: () => void): void;
+  addEventListener?(type: string, fn: () => void, o: { signal: AbortSignal }): void;
   navigator?: { onLine?: boolean };
   location?: { href: string };
 }
@@ -62,19 +60,14 @@ export function randomOf(p: PlatformAdapter, length: number): Uint8Array<ArrayBu
   return bytes;
 }
 
-/** Calls use with each storage that might work, until one does. @internal */
+/** Calls use with the storage, if there is one that works. @internal */
 export function withStorage<T>(p: PlatformAdapter, use: (s: KeyValueStorage) => T): T | undefined {
-  const places =
-    p.storage === undefined
-      ? [() => around().localStorage, () => around().sessionStorage]
-      : [() => p.storage];
-  for (const place of places) {
-    try {
-      const storage = place();
-      if (storage) return use(storage);
-    } catch {} // private modes and sandboxed frames throw at the first touch
+  try {
+    const storage = p.storage === undefined ? around().localStorage : p.storage;
+    return storage ? use(storage) : undefined;
+  } catch {
+    return undefined; // private modes and sandboxed frames throw at the first touch
   }
-  return undefined;
 }
 
 /** @internal */
@@ -82,13 +75,11 @@ export function onWake(p: PlatformAdapter, fn: () => void): () => void {
   if (p.onWake) return p.onWake(fn);
   const { document } = around();
   const visible = () => document?.visibilityState === 'visible' && fn();
-  const g = around();
-  document?.addEventListener('visibilitychange', visible);
-  for (const type of ['online', 'pageshow']) g.addEventListener?.(type, fn);
-  return () => {
-    document?.removeEventListener('visibilitychange', visible);
-    for (const type of ['online', 'pageshow']) g.removeEventListener?.(type, fn);
-  };
+  const off = new AbortController();
+  const { signal } = off;
+  document?.addEventListener('visibilitychange', visible, { signal });
+  for (const type of ['online', 'pageshow']) around().addEventListener?.(type, fn, { signal });
+  return () => off.abort();
 }
 
 /** @internal */

@@ -1,9 +1,10 @@
+import type { Core } from './core.js';
 import { toIMError } from './errors.js';
-import type { Conversation, MarkResult, Message, OwnResult, ServerEvents, SyncResult } from './protocol.js';
-import type { Operation, Params, Result, Rpc } from './rpc.js';
+import type { Conversation, Message, ServerEvents, SyncResult } from './protocol.js';
+import type { Rpc } from './rpc.js';
 import type { Timeline } from './timeline.js';
-import { mergeMark, mergeMessage, mergeOwn, mergeReceipt, mergeRow } from './view.js';
-import { sleep, type Wait } from './wait.js';
+import { mergeMessage, mergeOwn, mergeReceipt, mergeRow } from './view.js';
+import { sleep } from './wait.js';
 
 /** Messages that were left out because the client was too far behind. */
 export interface Gap {
@@ -20,42 +21,28 @@ export interface ConversationsChange {
   removed: string[];
 }
 
-/** @internal */
-export interface ReplicaHost {
-  call<O extends Operation>(op: O, params: Params<O>, wait?: Wait): Promise<Result<O>>;
-  me(): string;
-  /** This client sent the message with this clientId itself. */
-  sentHere(clientId: string): boolean;
-  /** A message that this client sent has its place now. */
-  placed(clientId: string): void;
-  /** Somebody wants to hear of every message. */
-  listening(): boolean;
-  message(m: Message): void;
-  changed(m: Message): void;
-  conversations(c: ConversationsChange): void;
-  event<K extends 'receipt' | 'member'>(type: K, e: ServerEvents[K]): void;
-  gap(g: Gap): void;
-  /** Events of any conversation may be lost: sync. */
-  lost(): void;
-}
-
 /** One conversation as it is known here. */
 interface Entry {
   view: Conversation;
   /** Every change up to this one was applied. */
   rev: number;
-  /** Every message up to this seq was given to onMessage, or is older than what it wants. */
-  told: number;
   /** A rev that is known to exist. */
   target: number;
-  /** Events that came before their turn. */
+  /** Every message up to this seq was given to onMessage, or is older than what it wants. */
+  told: number;
+  /** Events that came before their turn: the message, or null where it is not for us. */
   held: Map<number, Message | null>;
-  holding: boolean;
+  /** The hole may close by itself for a while yet. */
+  waiting: boolean;
   repair: Promise<void> | undefined;
 }
 
-/** An event of one conversation: rev, and the message or null where it is not for us. */
-type Step = { rev: number; message: Message | null };
+/** One change of a conversation. */
+interface Step {
+  rev: number;
+  /** Null: it is not for us. */
+  message: Message | null;
+}
 
 /** The events that are about conversations. */
 type Applied = 'message' | 'skip' | 'conversation' | 'self' | 'receipt' | 'member' | 'gap';
@@ -64,9 +51,10 @@ type Applied = 'message' | 'skip' | 'conversation' | 'self' | 'receipt' | 'membe
 const holdMs = 300;
 /** Further behind than so many pages the client takes the newest page and leaves a gap. */
 const maxPages = 5;
-const pageLimit = 100;
+const limit = 100;
 const maxWithin = 16;
-const repairRetryMs = 1000;
+const minRetryMs = 1_000;
+const maxRetryMs = 30_000;
 
 /**
  * What this client knows of its conversations, kept by revision: every event
@@ -76,22 +64,26 @@ const repairRetryMs = 1000;
  * @internal
  */
 export class Replica {
-  readonly timelines = new Map<string, Set<Timeline>>();
+  /** What is shown, and so must be kept up to date. */
+  readonly timelines = new Set<Timeline>();
+  readonly #core: Core;
   readonly #entries = new Map<string, Entry>();
+  /** Direct conversations by the other user. */
   readonly #peers = new Map<string, string>();
   /** Events of conversations that are not known yet. */
   readonly #unknown = new Map<string, Step[]>();
-  /** Events that came before the first sync was answered. */
+  /** Events that came before a sync was answered; null: it was. */
   #early: Array<[string, unknown]> | null = [];
   #cursor = '';
   #epoch = '';
   /** The server's time when this client first came: what is older is history. */
   #since = 0;
-  #touched = new Set<string>();
-  #removed = new Set<string>();
-  #announcing = false;
+  /** Conversations that changed and were not announced yet. */
+  readonly #touched = new Set<string>();
 
-  constructor(private readonly host: ReplicaHost) {}
+  constructor(core: Core) {
+    this.#core = core;
+  }
 
   get(id: string): Conversation | undefined {
     return this.#entries.get(id)?.view;
@@ -107,10 +99,9 @@ export class Replica {
   }
 
   clear(): void {
-    for (const id of [...this.#entries.keys()]) this.#forget(id);
+    for (const id of this.#entries.keys()) this.#forget(id, true);
     this.#unknown.clear();
     this.#cursor = this.#epoch = '';
-    this.disconnected();
   }
 
   /** From now on events wait until a sync has been answered. */
@@ -121,21 +112,17 @@ export class Replica {
   /** Catches up with the server: at the beginning of a session, and now and then. */
   async sync(rpc: Pick<Rpc, 'call'>, session: { epoch: string; serverTime: number }): Promise<void> {
     if (this.#epoch !== session.epoch) {
-      for (const id of [...this.#entries.keys()]) this.#drop(id);
+      for (const id of this.#entries.keys()) this.#forget(id); // another history: no rev of ours is valid
       this.#cursor = '';
       this.#epoch = session.epoch;
       this.#since = session.serverTime;
     }
-    const first = this.#cursor === '';
+    const first = !this.#cursor;
+    let snapshot = first ? new Set<string>() : null;
     let cursor = this.#cursor;
-    let snapshot: Set<string> | null = first ? new Set() : null;
     let page: SyncResult;
     do {
-      page = await rpc.call(
-        'sync',
-        { limit: pageLimit, ...(cursor ? { cursor } : {}) },
-        { timeoutMs: 15_000 },
-      );
+      page = await rpc.call('sync', { limit, ...(cursor ? { cursor } : {}) }, { timeoutMs: 15_000 });
       if (page.reset) snapshot = new Set();
       for (const row of page.conversations) {
         snapshot?.add(row.id);
@@ -144,11 +131,11 @@ export class Replica {
       cursor = page.cursor;
     } while (page.more);
     this.#cursor = cursor;
-    if (snapshot) for (const id of [...this.#entries.keys()]) if (!snapshot.has(id)) this.#forget(id);
+    if (snapshot) for (const id of this.#entries.keys()) if (!snapshot.has(id)) this.#forget(id, true);
     const early = this.#early ?? [];
     this.#early = null;
     for (const [name, params] of early) this.event(name, params);
-    for (const e of this.#entries.values()) if (e.rev < e.target) void this.#repair(e);
+    for (const e of this.#entries.values()) this.#behind(e, e.rev, 0);
   }
 
   /** An event of the server. False: it is not one of conversations. */
@@ -163,67 +150,59 @@ export class Replica {
     message: (m) => this.step(m.conversation, { rev: m.rev, message: m }),
     skip: (e) => this.step(e.conversation, { rev: e.rev, message: null }),
     conversation: (c) => {
-      if (c.left || c.role || this.#entries.has(c.id)) this.#row(c, false);
+      if (c.left || c.role || this.#entries.has(c.id)) this.#row(c);
       else this.#discover(c.id); // the head alone: my own state of it must be asked for
     },
-    self: (o) => this.own(o.conversation, o),
+    self: (o) => this.update(o.conversation, (c) => mergeOwn(c, o)),
     receipt: (e) => {
-      this.#update(e.conversation, (c) => mergeReceipt(c, e));
-      this.host.event('receipt', e);
+      this.update(e.conversation, (c) => mergeReceipt(c, e));
+      this.#core.emitter.emit('receipt', e);
     },
     member: (e) => {
       const { memberRev, members } = e;
-      this.#update(e.conversation, (c) => (memberRev >= c.memberRev ? { ...c, memberRev, members } : c));
-      this.host.event('member', e);
+      this.update(e.conversation, (c) => (memberRev < c.memberRev ? c : { ...c, memberRev, members }));
+      this.#core.emitter.emit('member', e);
     },
-    gap: ({ conversation, rev }) => {
+    gap: ({ conversation, rev = 0 }) => {
       const e = this.#entries.get(conversation ?? '');
-      if (e) this.#behind(e, rev ?? e.rev + 1, 0);
+      if (e) this.#behind(e, rev, 0);
       else if (conversation) this.#discover(conversation);
-      else this.host.lost();
+      else this.#core.resync();
     },
   };
 
   /** A receipt or an event: one more change of a conversation. */
-  step(id: string, s: Step): void {
+  step(id: string, { rev, message }: Step): void {
     const e = this.#entries.get(id);
-    if (!e) return this.#discover(id, s);
-    if (s.rev <= e.rev) {
-      if (s.message) this.#keep(e, s.message);
-      return;
-    }
-    e.held.set(s.rev, s.message);
-    this.#advance(e);
-    if (e.held.size === 0) return;
-    if (this.#wanted(e)) this.#behind(e, s.rev, holdMs);
-    else this.#leap(e, s.rev);
+    if (!e) return void this.#discover(id, { rev, message });
+    if (rev > e.rev) {
+      e.held.set(rev, message);
+      this.#advance(e);
+      if (e.held.size) this.#behind(e, rev, holdMs);
+    } else if (message) this.#keep(e, message);
   }
 
-  own(id: string, o: OwnResult): void {
-    this.#update(id, (c) => mergeOwn(c, o));
-  }
-
-  marked(id: string, m: MarkResult): void {
-    this.#update(id, (c) => mergeMark(c, m));
+  /** Something about a conversation is another. */
+  update(id: string, change: (c: Conversation) => Conversation): void {
+    const e = this.#entries.get(id);
+    if (!e) return;
+    e.view = change(e.view);
+    this.#announce(id);
   }
 
   /** A conversation that an operation answered. */
   learn(c: Conversation): Conversation {
-    this.#row(c, false);
+    this.#row(c);
     return this.get(c.id) ?? c;
   }
 
-  // Rows
-
-  #row(row: Conversation, first: boolean): void {
-    if (row.left) return this.#forget(row.id);
-    const known = this.#entries.get(row.id);
-    if (known) {
-      this.#update(row.id, (c) => mergeRow(c, row));
-      this.#behind(known, row.rev, holdMs);
-      return;
-    }
-    this.#add(row, first, []);
+  #row(row: Conversation, first = false): void {
+    const { id, rev, left } = row;
+    const e = this.#entries.get(id);
+    if (left) return this.#forget(id, true);
+    if (!e) return this.#add(row, first);
+    this.update(id, (c) => mergeRow(c, row));
+    this.#behind(e, rev, holdMs);
   }
 
   /**
@@ -231,97 +210,73 @@ export class Replica {
    * user has not seen of one that appeared while the client ran, and what came
    * between the session's beginning and its first sync.
    */
-  #add(row: Conversation, first: boolean, steps: Step[]): Entry {
-    const view = mergeRow(undefined, row);
+  #add(row: Conversation, first: boolean, steps: Step[] = []): void {
+    const view = mergeRow(row, row);
+    const { id, kind, rev, seq, seen, unread, peer, lastMessage } = view;
     const e: Entry = {
-      ...{ view, rev: view.rev, told: view.seq, target: view.rev, held: new Map(), holding: false },
+      view,
+      rev,
+      target: rev,
+      told: seq,
+      held: new Map(),
+      waiting: false,
       repair: undefined,
     };
-    this.#entries.set(view.id, e);
-    if (view.peer && view.kind === 'direct') this.#peers.set(view.peer, view.id);
-    this.#announce(view.id);
-    const recent = (view.lastMessage?.time ?? 0) >= this.#since;
+    this.#entries.set(id, e);
+    if (peer) this.#peers.set(peer, id);
+    this.#announce(id);
+
     const arrived = Math.min(...steps.map((s) => s.message?.seq ?? Infinity));
-    if (this.#wanted(e) && (arrived <= view.seq || (first ? recent : view.unread > 0 || recent))) {
-      e.told = 0; // decided when the newest page is here
-      e.repair = this.#attempt(e, () => this.#news(e, first, arrived)).then(() => this.#repaired(e));
-    }
-    return e;
-  }
-
-  /** Tells what is new in a conversation that is new itself. */
-  async #news(e: Entry, first: boolean, arrived: number): Promise<void> {
-    const { id, kind, seen } = e.view;
-    const page = await this.host.call('message.list', { conversation: id, limit: pageLimit });
-    const me = this.host.me();
-    const isNew = (m: Message) => {
-      if (m.seq >= arrived) return true;
-      const recent = m.time >= this.#since;
-      if (first) return recent;
-      return (m.from !== me && m.count > seen) || (recent && (kind === 'direct' || m.from === me));
-    };
-    const news = page.messages.find(isNew);
-    e.told = news ? news.seq - 1 : page.to;
-    for (const m of page.messages) this.#show(e, m);
-    e.told = Math.max(e.told, page.to);
-  }
-
-  #drop(id: string, gone = false): void {
-    const e = this.#entries.get(id);
-    if (!e) return;
-    e.held.clear();
-    this.#entries.delete(id);
-    if (e.view.peer) this.#peers.delete(e.view.peer);
-    for (const t of this.timelines.get(id) ?? []) t.reset(gone);
-  }
-
-  #forget(id: string): void {
-    if (!this.#entries.has(id)) return;
-    this.#drop(id, true);
-    this.#touched.delete(id);
-    this.#removed.add(id);
-    this.#announceSoon();
-  }
-
-  /** Asks for a conversation that an event names, and applies the event then. */
-  #discover(id: string, step?: Step): void {
-    const waiting = this.#unknown.get(id);
-    if (waiting) {
-      if (step) waiting.push(step);
-      return;
-    }
-    const steps = step ? [step] : [];
-    this.#unknown.set(id, steps);
-    const ask = async () => {
-      for (;;) {
-        try {
-          return await this.host.call('conversation.get', { conversation: id });
-        } catch (thrown) {
-          const e = toIMError(thrown);
-          if (!e.retryable) return undefined; // not mine, or not any more
-          await sleep(e.retryAfterMs ?? repairRetryMs);
-        }
-      }
-    };
-    void ask().then((row) => {
-      this.#unknown.delete(id);
-      if (!row) return;
-      if (!this.#entries.has(id)) this.#add(row, false, steps);
-      else this.#row(row, false);
-      for (const s of steps) this.step(id, s);
+    const isRecent = (m: Message | undefined) => m !== undefined && m.time >= this.#since;
+    if (!this.#wanted(e) || !(arrived <= seq || isRecent(lastMessage) || (unread && !first))) return;
+    const me = this.#core.me();
+    const isNews = (m: Message) =>
+      m.seq >= arrived ||
+      (isRecent(m) && (first || kind === 'direct' || m.from === me)) ||
+      (!first && m.from !== me && m.count > seen);
+    this.#attempt(e, async () => {
+      const { messages, to } = await this.#core.call('message.list', { conversation: id, limit });
+      e.told = (messages.find(isNews)?.seq ?? to + 1) - 1;
+      for (const m of messages) this.#show(e, m);
     });
   }
 
-  // Changes
+  /** A conversation that is no longer mine, or of which nothing known is valid. */
+  #forget(id: string, gone = false): void {
+    const peer = this.get(id)?.peer;
+    if (peer) this.#peers.delete(peer);
+    if (!this.#entries.delete(id)) return;
+    for (const t of this.#shown(id)) t.reset(gone);
+    this.#announce(id);
+  }
+
+  /** Asks for a conversation that an event names, and applies the event then. */
+  async #discover(id: string, step?: Step): Promise<void> {
+    const steps = this.#unknown.get(id) ?? [];
+    if (step) steps.push(step);
+    if (this.#unknown.has(id)) return;
+    this.#unknown.set(id, steps);
+    await retrying(async () => {
+      const row = await this.#core.call('conversation.get', { conversation: id });
+      if (this.#entries.has(id)) this.#row(row);
+      else this.#add(row, false, steps);
+    }).catch(() => {}); // it is not mine, or not any more
+    this.#unknown.delete(id);
+    if (this.#entries.has(id)) for (const s of steps) this.step(id, s);
+  }
+
+  #shown(id: string): Timeline[] {
+    return [...this.timelines].filter((t) => t.conversation === id);
+  }
 
   /** Somebody looks at the conversation or hears its messages. */
   #wanted(e: Entry): boolean {
-    return this.host.listening() || this.timelines.has(e.view.id);
+    return this.#core.emitter.has('message') || this.#shown(e.view.id).length > 0;
   }
 
   /** Applies what is held, as far as it is contiguous. */
   #advance(e: Entry): void {
-    if (e.repair) return; // its result comes first: seqs are told in order
+    if (e.repair) return; // its result comes first: messages are told in the order of seq
     for (const rev of e.held.keys()) if (rev <= e.rev) e.held.delete(rev);
     for (let m = e.held.get(e.rev + 1); m !== undefined; m = e.held.get(e.rev + 1)) {
       e.held.delete(++e.rev);
@@ -329,122 +284,106 @@ export class Replica {
     }
   }
 
-  /** Applies what is held although something is missing: nobody looks. */
-  #leap(e: Entry, rev: number): void {
+  /** rev exists: if it does not come by itself in time, it is asked for. */
+  #behind(e: Entry, rev: number, waitMs: number): void {
+    e.target = Math.max(e.target, rev);
+    if (e.rev >= e.target || this.#early) return;
+    if (!this.#wanted(e)) this.#leap(e);
+    else if (!waitMs) this.#attempt(e, () => this.#fill(e));
+    else if (!e.waiting) {
+      e.waiting = true;
+      void sleep(waitMs).then(() => {
+        e.waiting = false;
+        this.#behind(e, rev, 0);
+      });
+    }
+  }
+
+  /** Gives up what is missing. */
+  #leap(e: Entry): void {
     for (const [, m] of [...e.held].sort(([a], [b]) => a - b)) if (m) this.#show(e, m);
     e.held.clear();
-    e.rev = Math.max(e.rev, rev);
+    e.rev = e.target;
     e.told = Math.max(e.told, e.view.seq);
   }
 
   /** One message in its new state. */
   #show(e: Entry, m: Message): void {
+    const { emitter, outbox } = this.#core;
     this.#keep(e, m);
-    if (m.seq <= e.told) {
-      if (m.editedAt || m.recalled) this.host.changed(m);
-      return;
-    }
-    e.told = m.seq;
-    if (!this.host.sentHere(m.clientId)) this.host.message(m);
+    if (m.seq > e.told) {
+      e.told = m.seq;
+      if (!outbox.sentHere(m.clientId)) emitter.emit('message', m);
+    } else if (m.editedAt || m.recalled) emitter.emit('messageChanged', m);
   }
 
-  /** A message that was applied before, or is older than what was: its newest state counts. */
+  /** A message that may have been applied before: its newest state counts. */
   #keep(e: Entry, m: Message): void {
-    this.#update(e.view.id, (c) => mergeMessage(c, m, this.host.me()));
-    for (const t of this.timelines.get(e.view.id) ?? []) t.merge(m);
-    if (this.host.sentHere(m.clientId)) this.host.placed(m.clientId);
+    this.update(e.view.id, (c) => mergeMessage(c, m, this.#core.me()));
+    for (const t of this.#shown(e.view.id)) t.merge(m);
+    this.#core.outbox.placed(m.clientId);
   }
 
-  /** rev exists: if it does not come by itself in time, it is asked for. */
-  #behind(e: Entry, rev: number, waitMs: number): void {
-    e.target = Math.max(e.target, rev);
-    if (e.rev >= e.target || this.#early) return;
-    if (!this.#wanted(e)) return this.#leap(e, e.target);
-    if (waitMs === 0) return void this.#repair(e);
-    if (e.holding) return;
-    e.holding = true;
-    void sleep(waitMs).then(() => {
-      e.holding = false;
-      if (e.rev < e.target) void this.#repair(e);
-    });
+  /** Does a repair of the conversation, one at a time, until it works or the conversation is not ours any more. */
+  #attempt(e: Entry, work: () => Promise<void>): void {
+    const { id } = e.view;
+    const valid = () => this.#entries.get(id) === e;
+    e.repair ??= retrying(async () => (valid() ? work() : undefined))
+      .catch((thrown) => {
+        if (toIMError(thrown).reason === 'not_found') this.#forget(id, true);
+        else if (this.#core.connection.rpc) this.#leap(e); // else the next sync finds it again
+      })
+      .then(() => {
+        e.repair = undefined;
+        if (!valid()) return;
+        this.#advance(e);
+        this.#behind(e, Math.max(0, ...e.held.keys()), holdMs);
+      });
   }
 
-  #repair(e: Entry): Promise<void> {
-    if (this.#entries.get(e.view.id) !== e) return Promise.resolve();
-    if (!this.#wanted(e)) {
-      this.#leap(e, e.target);
-      return Promise.resolve();
-    }
-    e.repair ??= this.#attempt(e, () => this.#fill(e)).then(() => this.#repaired(e));
-    return e.repair;
-  }
-
-  #repaired(e: Entry): void {
-    e.repair = undefined;
-    this.#advance(e);
-    e.target = Math.max(e.target, ...e.held.keys());
-    if (e.rev < e.target) this.#behind(e, e.target, holdMs);
-  }
-
-  /** Tries until it works, or the conversation is not ours any more. */
-  async #attempt(e: Entry, work: () => Promise<void>): Promise<void> {
-    for (let wait = repairRetryMs; this.#entries.get(e.view.id) === e; wait = Math.min(wait * 2, 30_000)) {
-      try {
-        return await work();
-      } catch (thrown) {
-        const error = toIMError(thrown);
-        if (error.reason === 'not_found') return this.#forget(e.view.id);
-        if (!error.retryable) return this.#leap(e, e.target);
-        await sleep(error.retryAfterMs ?? wait);
-      }
-    }
-  }
-
-  /** Asks what changed since mine, and applies it. */
+  /** Asks what changed since mine, and applies it; far behind, it takes the newest page and leaves a gap. */
   async #fill(e: Entry): Promise<void> {
-    const conversation = e.view.id;
-    if (e.target - e.rev > maxPages * pageLimit) return this.#skip(e);
-    const messages: Message[] = [];
-    let rev = e.rev;
-    for (let more = true; more; ) {
-      const page = await this.host.call('message.changes', { conversation, rev, limit: pageLimit });
-      if (page.reset) {
-        for (const t of this.timelines.get(conversation) ?? []) t.reset();
-        return this.#skip(e);
-      }
-      messages.push(...page.messages);
-      if (page.conversation)
-        this.#update(conversation, (c) => mergeRow(c, page.conversation as Conversation));
-      ({ rev, more } = page);
+    const { id } = e.view;
+    if (e.target - e.rev <= maxPages * limit) {
+      const all = await this.#changes(e);
+      if (all) return this.#apply(e, all.messages, all.rev);
     }
-    this.#apply(e, messages, rev);
-  }
-
-  /** Takes the newest page, and of what is loaded the changes; what lies between stays a gap. */
-  async #skip(e: Entry): Promise<void> {
-    const conversation = e.view.id;
-    const held = [...(this.timelines.get(conversation) ?? [])].flatMap((t) => t.ranges());
-    const within = held.sort((a, b) => b[1] - a[1]).slice(0, maxWithin);
-    const changed: Message[] = [];
-    let rev = e.rev;
-    for (let more = within.length > 0; more; ) {
-      const page = await this.host.call('message.changes', { conversation, rev, limit: pageLimit, within });
-      if (page.reset) {
-        for (const t of this.timelines.get(conversation) ?? []) t.reset();
-        within.length = 0;
-        break;
-      }
-      changed.push(...page.messages);
-      ({ rev, more } = page);
+    const within = this.#shown(id).flatMap((t) => t.ranges());
+    within.sort((a, b) => b[1] - a[1]).splice(maxWithin);
+    const loaded = within.length ? await this.#changes(e, within) : null;
+    const page = await this.#core.call('message.list', { conversation: id, limit });
+    for (const t of this.#shown(id)) {
+      for (const m of loaded?.messages ?? []) t.merge(m);
+      t.page(page);
     }
-    const page = await this.host.call('message.list', { conversation, limit: pageLimit });
-    for (const m of changed) for (const t of this.timelines.get(conversation) ?? []) t.merge(m);
-    for (const t of this.timelines.get(conversation) ?? []) t.page(page);
     const from = e.told + 1;
-    if (from < page.from) this.host.gap({ conversation, from, to: page.from - 1 });
-    this.#apply(e, page.messages, within.length ? rev : page.rev);
+    if (from < page.from) this.#core.emitter.emit('gap', { conversation: id, from, to: page.from - 1 });
+    this.#apply(e, page.messages, loaded?.rev ?? page.rev);
     e.told = Math.max(e.told, page.to);
     e.target = e.rev; // what came later arrives as events
+  }
+
+  /** All changes since mine; null: too many, and what is loaded is not valid any more. */
+  async #changes(
+    e: Entry,
+    within?: Array<[number, number]>,
+  ): Promise<{ messages: Message[]; rev: number } | null> {
+    const { id } = e.view;
+    const messages: Message[] = [];
+    let { rev } = e;
+    for (;;) {
+      const params = { conversation: id, rev, limit, ...(within ? { within } : {}) };
+      const page = await this.#core.call('message.changes', params);
+      if (page.reset) {
+        for (const t of this.#shown(id)) t.reset();
+        return null;
+      }
+      const { conversation } = page;
+      if (conversation) this.update(id, (c) => mergeRow(c, conversation));
+      messages.push(...page.messages);
+      rev = page.rev;
+      if (!page.more) return { messages, rev };
+    }
   }
 
   #apply(e: Entry, messages: Message[], rev: number): void {
@@ -452,31 +391,29 @@ export class Replica {
     e.rev = Math.max(e.rev, rev);
   }
 
-  // Announcements: one for all that changed in the same breath
-
-  #update(id: string, change: (c: Conversation) => Conversation): void {
-    const e = this.#entries.get(id);
-    if (!e) return;
-    e.view = change(e.view);
-    this.#announce(id);
-  }
-
+  /** Tells that a conversation changed or is gone: once for all that happens in the same breath. */
   #announce(id: string): void {
-    this.#removed.delete(id);
+    if (!this.#touched.size) {
+      queueMicrotask(() => {
+        const ids = [...this.#touched];
+        this.#touched.clear();
+        const changed = ids.flatMap((i) => this.get(i) ?? []);
+        this.#core.emitter.emit('conversations', { changed, removed: ids.filter((i) => !this.get(i)) });
+      });
+    }
     this.#touched.add(id);
-    this.#announceSoon();
   }
+}
 
-  #announceSoon(): void {
-    if (this.#announcing) return;
-    this.#announcing = true;
-    queueMicrotask(() => {
-      this.#announcing = false;
-      const changed = [...this.#touched].flatMap((id) => this.get(id) ?? []);
-      const removed = [...this.#removed];
-      this.#touched.clear();
-      this.#removed.clear();
-      this.host.conversations({ changed, removed });
-    });
+/** Does work until it succeeds or repeating it does not help. */
+async function retrying(work: () => Promise<void>): Promise<void> {
+  for (let ms = minRetryMs; ; ms = Math.min(ms * 2, maxRetryMs)) {
+    try {
+      return await work();
+    } catch (thrown) {
+      const e = toIMError(thrown);
+      if (!e.retryable) throw e;
+      await sleep(e.retryAfterMs ?? ms);
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { fromWire, IMError, type WireError } from './errors.js';
-import type { Operations } from './protocol.js';
+import type { Limits, Operations } from './protocol.js';
 import { guard, type Wait } from './wait.js';
 
 /** The name of an operation. */
@@ -30,7 +30,7 @@ const maxInFlight = 64;
  */
 export class Rpc {
   /** What the server accepts; session.open tells. */
-  limits = { batch: 64, frameBytes: 256 << 10 };
+  limits: Pick<Limits, 'batch' | 'frameBytes'> = { batch: 64, frameBytes: 256 << 10 };
   readonly #waiting = new Map<number, Waiting>();
   readonly #queue: Array<{ id: number; text: string }> = [];
   #lastId = 0;
@@ -72,11 +72,6 @@ export class Rpc {
       if (m.method !== undefined) this.notified(m.method, m.params ?? {});
       else if (typeof m.id === 'number') this.#answered(m.id, m);
     }
-  }
-
-  /** It has ended. */
-  get failed(): boolean {
-    return this.#failure !== undefined;
   }
 
   /** Ends it: every call that waits, and every later one, fails with e. */
@@ -122,12 +117,4 @@ export class Rpc {
   }
 }
 
-/** The length of s in UTF-8. @internal */
-export function byteLength(s: string): number {
-  let n = s.length;
-  for (let i = 0; i < s.length; i++) {
-    const c = s.charCodeAt(i);
-    if (c > 0x7f) n += c > 0x7ff && (c < 0xd800 || c > 0xdfff) ? 2 : 1; // a surrogate pair is 4 bytes of 2 units
-  }
-  return n;
-}
+const byteLength = (s: string) => new TextEncoder().encode(s).length;

@@ -1,7 +1,8 @@
+import type { Core } from './core.js';
 import { type IMError, toIMError } from './errors.js';
 import type { Outgoing } from './outbox.js';
 import type { ListParams, ListResult, Message } from './protocol.js';
-import { type Wait, Watched } from './wait.js';
+import type { Wait } from './wait.js';
 
 /** Seqs that are not loaded, both ends included. */
 export interface GapItem {
@@ -16,16 +17,6 @@ export type TimelineItem =
   | { type: 'message'; key: string; message: Message }
   | GapItem
   | { type: 'outgoing'; key: string; outgoing: Outgoing };
-
-/** @internal */
-export interface TimelineHost {
-  list(params: ListParams, wait?: Wait): Promise<ListResult>;
-  me(): string;
-  outgoing(conversation: string): Outgoing[];
-  closed(t: Timeline): void;
-  failed(e: IMError): void;
-  listenerFailed(e: unknown): void;
-}
 
 type Range = [from: number, to: number];
 
@@ -42,6 +33,7 @@ export class Timeline {
   /** Whatever is being loaded right now. */
   loading = false;
 
+  readonly #core: Core;
   readonly #messages = new Map<number, Message>();
   /** What was loaded: disjoint, ascending, never adjacent. */
   #ranges: Range[] = [];
@@ -58,9 +50,10 @@ export class Timeline {
 
   /** @internal */
   constructor(
+    core: Core,
     readonly conversation: string,
-    private readonly host: TimelineHost,
   ) {
+    this.#core = core;
     this.retry();
   }
 
@@ -90,12 +83,12 @@ export class Timeline {
     this.#older ??= this.#load(first ? { before: first[0] } : {}, wait).finally(() => {
       this.#older = undefined;
     });
-    return this.#watched(this.#older);
+    return this.#core.watched(this.#older);
   }
 
   /** Loads a page into a gap, from its newer end. */
   fill(gap: { to: number }, wait?: Wait & { limit?: number }): Promise<void> {
-    return this.#watched(this.#load({ before: gap.to + 1 }, wait));
+    return this.#core.watched(this.#load({ before: gap.to + 1 }, wait));
   }
 
   /** Ends it: no more changes, nothing is kept. */
@@ -103,7 +96,7 @@ export class Timeline {
     if (this.#closed) return;
     this.#closed = true;
     this.#listeners.clear();
-    this.host.closed(this);
+    this.#core.replica.timelines.delete(this);
   }
 
   /** Loads the newest page, if it could not be loaded before. @internal */
@@ -166,7 +159,7 @@ export class Timeline {
         try {
           listener(this.items);
         } catch (e) {
-          this.host.listenerFailed(e);
+          this.#core.logger.error('a listener failed', e);
         }
       }
     });
@@ -182,7 +175,7 @@ export class Timeline {
     const newest = where.before === undefined;
     try {
       const params = { conversation: this.conversation, ...where, ...(limit ? { limit } : {}) };
-      const page = await this.host.list(params, wait);
+      const page = await this.#core.call('message.list', params, wait);
       if (newest) this.loaded = true;
       this.#firstSeq = page.firstSeq;
       this.page(page);
@@ -217,7 +210,7 @@ export class Timeline {
 
   #compose(): TimelineItem[] {
     const items: TimelineItem[] = [];
-    const me = this.host.me();
+    const me = this.#core.me();
     const mine = new Set<string>();
     const messages = [...this.#messages.values()].sort((a, b) => a.seq - b.seq);
     let next = 0;
@@ -232,13 +225,9 @@ export class Timeline {
         items.push({ type: 'message', key: m.from === me ? m.clientId : `${m.seq}`, message: m });
       }
     });
-    for (const outgoing of this.host.outgoing(this.conversation)) {
+    for (const outgoing of this.#core.outbox.of(this.conversation)) {
       if (!mine.has(outgoing.clientId)) items.push({ type: 'outgoing', key: outgoing.clientId, outgoing });
     }
     return items;
-  }
-
-  #watched<T>(promise: Promise<T>): Promise<T> {
-    return Watched.of(promise, (e) => this.host.failed(e));
   }
 }

@@ -3,113 +3,85 @@ import type { Conversation, MarkResult, Message, OwnResult } from './protocol.js
 // How what a server tells of a conversation is joined with what is known: head,
 // member list and own state have a revision each, and the newer one stays.
 
-type Own = Omit<OwnResult, 'conversation' | 'hidden'>;
+type Field = keyof Conversation;
+type Marker = NonNullable<Conversation['markers']>[number];
 
-/** The newer of two states of messages, by their place and then their rev. */
-function newest(a: Message | undefined, b: Message | undefined): Message | undefined {
-  if (!a || !b) return a ?? b;
-  return b.seq > a.seq || (b.seq === a.seq && b.rev >= a.rev) ? b : a;
+const headFields: Field[] = ['rev', 'seq', 'count', 'title', 'ext'];
+const memberFields: Field[] = ['memberRev', 'members', 'role'];
+const ownFields: Field[] = [
+  'own',
+  'seen',
+  'readSeq',
+  'mentionsUnread',
+  'starred',
+  'archived',
+  'muteUntil',
+  'draft',
+];
+/** What an older answer must not turn back. */
+const growing = ['seq', 'count', 'seen', 'readSeq'] as const;
+
+/**
+ * c with these fields of other, absent ones included; what only grows never
+ * shrinks, and unread is by the one formula: the head's count minus the count seen.
+ */
+function take(c: Conversation, other: Partial<Conversation>, fields: readonly Field[]): Conversation {
+  const next: Record<string, unknown> = { ...c };
+  for (const f of fields) {
+    if (other[f] === undefined) delete next[f];
+    else next[f] = other[f];
+  }
+  const merged = next as unknown as Conversation;
+  for (const f of growing) merged[f] = Math.max(merged[f] ?? 0, c[f]);
+  merged.unread = Math.max(0, merged.count - merged.seen);
+  if (!merged.unread) merged.mentionsUnread = 0;
+  return merged;
 }
 
-/** unread by the one formula of the protocol: the count of the head minus the count that was seen. */
-function counted(c: Conversation): Conversation {
-  const unread = Math.max(0, c.count - c.seen);
-  return { ...c, unread, mentionsUnread: unread ? c.mentionsUnread : 0 };
+/** The newer of two messages, by place and then by rev. */
+const newest = (a: Message | undefined, b: Message) =>
+  !a || b.seq > a.seq || (b.seq === a.seq && b.rev >= a.rev) ? b : a;
+
+/** A row of sync, an answer or an event. @internal */
+export function mergeRow(c: Conversation, row: Conversation): Conversation {
+  let next = take(c, row, row.rev >= c.rev ? headFields : []);
+  // A row without a role is the head alone: it tells nothing of the reader.
+  if (row.role && row.memberRev >= c.memberRev) next = take(next, row, memberFields);
+  if (row.role && row.own >= c.own) next = take(next, row, ownFields);
+  if (row.lastMessage) next.lastMessage = newest(c.lastMessage, row.lastMessage);
+  if (row.peer) next.peer = row.peer;
+  return (row.markers ?? []).reduce(mergeReceipt, next);
 }
 
-/** @internal */
-export function mergeRow(known: Conversation | undefined, row: Conversation): Conversation {
-  if (!known) return counted(row);
-  const { role, memberRev, members } = row.memberRev >= known.memberRev ? row : known;
-  const head = row.rev >= known.rev ? row : known;
-  const { title, ext, seq, rev, count } = head;
-  // A row without a role is a head alone: it tells nothing of the reader's own state.
-  const own = row.role && row.own >= known.own ? row : known;
-  const { seen, readSeq, mentionsUnread, starred, archived, muteUntil, draft } = own;
-  const lastMessage = newest(known.lastMessage, row.lastMessage);
-  const merged: Record<keyof Conversation, unknown> = {
-    ...{ id: known.id, kind: known.kind, left: undefined },
-    ...{ creator: row.creator ?? known.creator, createdAt: row.createdAt ?? known.createdAt },
-    ...{ title, ext, seq: Math.max(seq, known.seq), rev, count: Math.max(count, known.count), lastMessage },
-    ...{ role: role ?? known.role, memberRev, members, peer: row.peer ?? known.peer },
-    ...{
-      own: own.own,
-      seen: Math.max(seen, known.seen),
-      readSeq: Math.max(readSeq, known.readSeq),
-      unread: 0,
-    },
-    ...{
-      mentionsUnread,
-      starred,
-      archived,
-      muteUntil,
-      draft,
-      markers: mergeMarkers(known.markers, row.markers),
-    },
-  };
-  return counted(defined(merged) as unknown as Conversation);
-}
-
-/** Without the fields that are undefined. */
-function defined<T extends object>(o: T): T {
-  return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)) as T;
-}
-
-function mergeMarkers(known: Conversation['markers'], row: Conversation['markers']): Conversation['markers'] {
-  if (!known || !row) return row ?? known;
-  return row.reduce(mergeMarker, known);
-}
-
-type Markers = NonNullable<Conversation['markers']>;
-
-/** Markers only move forward. */
-function mergeMarker(list: Markers, m: Markers[number]): Markers {
-  const old = list.find((x) => x.user === m.user);
-  if (!old) return [...list, m];
-  const read = Math.max(old.read, m.read);
-  const delivered = Math.max(old.delivered, m.delivered);
-  return list.map((x) => (x === old ? { user: m.user, read, delivered } : x));
-}
-
-/** A member's markers moved. @internal */
-export function mergeReceipt(c: Conversation, m: Markers[number]): Conversation {
-  return {
-    ...c,
-    markers: mergeMarker(c.markers ?? [], { user: m.user, read: m.read, delivered: m.delivered }),
-  };
+/** A member's markers moved. They only move forward. @internal */
+export function mergeReceipt(c: Conversation, { user, read, delivered }: Marker): Conversation {
+  const markers = c.markers ?? [];
+  const old = markers.find((m) => m.user === user);
+  const further = (a: number, b = 0) => Math.max(a, b);
+  const moved = { user, read: further(read, old?.read), delivered: further(delivered, old?.delivered) };
+  return { ...c, markers: [...markers.filter((m) => m !== old), moved] };
 }
 
 /** My own state, as an event or an answer tells. @internal */
-export function mergeOwn(c: Conversation, o: Own): Conversation {
-  if (o.own < c.own) return c;
-  const { own, seen, readSeq, mentionsUnread, starred = false, archived = false, muteUntil, draft } = o;
-  return counted(
-    defined({
-      ...{ ...c, own, mentionsUnread, starred, archived, muteUntil, draft },
-      seen: Math.max(seen, c.seen),
-      readSeq: Math.max(readSeq, c.readSeq),
-    }) as Conversation,
-  );
+export function mergeOwn(c: Conversation, o: OwnResult): Conversation {
+  return o.own < c.own ? c : take(c, o, ownFields);
 }
 
 /** My marker moved, as the answer of conversation.mark tells. @internal */
-export function mergeMark(c: Conversation, m: MarkResult): Conversation {
-  const readSeq = Math.max(m.read, c.readSeq);
-  return counted({ ...c, own: Math.max(m.own, c.own), seen: Math.max(m.seen, c.seen), readSeq });
+export function mergeMark(c: Conversation, { read, own, seen }: MarkResult): Conversation {
+  return take(c, { own: Math.max(own, c.own), seen, readSeq: read }, ['own', 'seen', 'readSeq']);
 }
 
 /** A message came, or came in a new state. @internal */
 export function mergeMessage(c: Conversation, m: Message, me: string): Conversation {
-  const lastMessage = newest(c.lastMessage, m);
-  const next: Conversation = { ...c, rev: Math.max(c.rev, m.rev), ...(lastMessage ? { lastMessage } : {}) };
-  if (m.seq <= c.seq) return next;
-  next.seq = m.seq;
-  next.count = Math.max(c.count, m.count);
-  if (m.from === me) {
-    next.seen = Math.max(c.seen, m.count);
-    if (c.readSeq >= m.seq - 1) next.readSeq = m.seq; // who had read all before has read his own
-  } else if (m.mentions === 'all' || m.mentions?.includes(me)) {
-    next.mentionsUnread++;
+  const { seq, count } = m;
+  const next = { ...c, lastMessage: newest(c.lastMessage, m), rev: Math.max(c.rev, m.rev) };
+  if (seq <= c.seq) return next;
+  if (m.from !== me) {
+    if (m.mentions === 'all' || m.mentions?.includes(me)) next.mentionsUnread++;
+    return take(next, { seq, count }, ['seq', 'count']);
   }
-  return counted(next);
+  // Who had read all before his own message has read it too.
+  const readSeq = c.readSeq >= seq - 1 ? seq : c.readSeq;
+  return take(next, { seq, count, seen: count, readSeq }, ['seq', 'count', 'seen', 'readSeq']);
 }

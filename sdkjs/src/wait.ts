@@ -9,6 +9,9 @@ export interface Wait {
 /** @internal */
 export const aborted = (why = 'the caller stopped waiting') => new IMError('aborted', why);
 
+// biome-ignore lint/suspicious/noConfusingVoidType: start may have nothing to clean up
+type Cleanup = (() => unknown) | void;
+
 /**
  * A promise that is settled by start, by the signal or by the deadline,
  * whichever comes first. start may return what to clean up.
@@ -17,10 +20,10 @@ export const aborted = (why = 'the caller stopped waiting') => new IMError('abor
 export function guard<T>(
   { signal, timeoutMs }: Wait,
   late: () => IMError,
-  start: (resolve: (value: T) => void, reject: (e: IMError) => void) => (() => void) | void,
+  start: (resolve: (value: T) => void, reject: (e: IMError) => void) => Cleanup,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    let cleanup: (() => void) | void;
+    let cleanup: Cleanup;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let over = false;
     const end = () => {

@@ -1,11 +1,4 @@
-import type {
-  Conversation,
-  Message,
-  MessageTarget,
-  PlatformAdapter,
-  Session,
-  SocketLike,
-} from './sdk.js';
+import type { Conversation, Message, MessageTarget, PlatformAdapter, Session, SocketLike } from './sdk.js';
 
 // A server in memory that speaks the protocol of version 1, as far as the
 // tests go: contiguous seq and rev, idempotent sends, receipts instead of
@@ -45,7 +38,12 @@ export class Refusal extends Error {
   }
 }
 
-const codes: Record<string, number> = { unauthenticated: 401, not_found: 404, rate_limited: 429, unavailable: 503 };
+const codes: Record<string, number> = {
+  unauthenticated: 401,
+  not_found: 404,
+  rate_limited: 429,
+  unavailable: 503,
+};
 
 export class Server {
   /** Refuses connections. */
@@ -130,7 +128,12 @@ export class Server {
   }
 
   /** Stores a message of a user and tells everyone but the session origin. */
-  send(from: string, to: MessageTarget, text: string, o: { clientId?: string; origin?: FakeSession; mentions?: string[] } = {}): Message {
+  send(
+    from: string,
+    to: MessageTarget,
+    text: string,
+    o: { clientId?: string; origin?: FakeSession; mentions?: string[] } = {},
+  ): Message {
     const clientId = o.clientId ?? `c${++this.version}`;
     const id = 'user' in to ? this.direct(from, to.user) : to.conversation;
     let opened = false;
@@ -147,7 +150,12 @@ export class Server {
     h.count++;
     const m: Message = {
       ...{ conversation: id, seq: h.seq, rev: h.rev, count: h.count, id: `m${h.seq}`, clientId, from },
-      ...{ time: Date.now(), type: 'text', content: { text }, ...(o.mentions ? { mentions: o.mentions } : {}) },
+      ...{
+        time: Date.now(),
+        type: 'text',
+        content: { text },
+        ...(o.mentions ? { mentions: o.mentions } : {}),
+      },
     };
     chat.messages.push(m);
     chat.version = ++this.version;
@@ -162,7 +170,12 @@ export class Server {
   edit(conversation: string, seq: number, text: string): Message {
     const chat = this.chat(conversation);
     const i = chat.messages.findIndex((m) => m.seq === seq);
-    const m = { ...(chat.messages[i] as Message), content: { text }, rev: ++chat.head.rev, editedAt: Date.now() };
+    const m = {
+      ...(chat.messages[i] as Message),
+      content: { text },
+      rev: ++chat.head.rev,
+      editedAt: Date.now(),
+    };
     chat.messages[i] = m;
     chat.version = ++this.version;
     this.emit(chat, 'message', m);
@@ -181,7 +194,8 @@ export class Server {
       const self = { conversation, own, seen, unread, mentionsUnread: 0, readSeq: m.read };
       for (const s of this.sessions) if (s.user === user && s !== origin) s.notify('self', self);
       for (const s of this.sessions) {
-        if (s.user !== user && chat.members.has(s.user)) s.notify('receipt', { conversation, user, read: m.read, delivered: m.read });
+        if (s.user !== user && chat.members.has(s.user))
+          s.notify('receipt', { conversation, user, read: m.read, delivered: m.read });
       }
     }
     const { own, seen, unread } = this.view(chat, user);
@@ -204,11 +218,16 @@ export class Server {
       case 'session.close':
         return {};
       case 'user.get':
-        return { profiles: p.users.filter((u: string) => u !== 'ghost').map((id: string) => ({ id, name: id.toUpperCase() })) };
+        return {
+          profiles: p.users
+            .filter((u: string) => u !== 'ghost')
+            .map((id: string) => ({ id, name: id.toUpperCase() })),
+        };
       case 'message.send': {
         const target: MessageTarget = typeof p.to === 'string' ? { user: p.to } : p.to;
         const done = this.accepted.get(`${user} ${p.clientId}`);
-        const stored = done && (this.chat(done.conversation).messages.find((x) => x.seq === done.seq) as Message);
+        const stored =
+          done && (this.chat(done.conversation).messages.find((x) => x.seq === done.seq) as Message);
         const m = stored ?? this.send(user, target, p.content.text, { clientId: p.clientId, origin: s });
         const { conversation, seq, rev, count, id, time } = m;
         return { conversation, seq, rev, count, id, time, ...(stored ? { duplicate: true } : {}) };
@@ -216,15 +235,29 @@ export class Server {
       case 'message.list': {
         const { messages, head } = this.member(p.conversation, user);
         const limit = p.limit ?? 50;
-        const to = p.before !== undefined ? p.before - 1 : p.after !== undefined ? Math.min(head.seq, p.after + limit) : head.seq;
+        const to =
+          p.before !== undefined
+            ? p.before - 1
+            : p.after !== undefined
+              ? Math.min(head.seq, p.after + limit)
+              : head.seq;
         const from = Math.max(1, p.after !== undefined ? p.after + 1 : to - limit + 1);
         const page = messages.filter((m) => m.seq >= from && m.seq <= to);
-        return { messages: page, from, to, firstSeq: 1, rev: head.rev, more: p.after !== undefined ? to < head.seq : from > 1 };
+        return {
+          messages: page,
+          from,
+          to,
+          firstSeq: 1,
+          rev: head.rev,
+          more: p.after !== undefined ? to < head.seq : from > 1,
+        };
       }
       case 'message.changes': {
         const { messages, head } = this.member(p.conversation, user);
         const all = messages.filter(
-          (m) => m.rev > p.rev && (!p.within || p.within.some(([a, b]: [number, number]) => a <= m.seq && m.seq <= b)),
+          (m) =>
+            m.rev > p.rev &&
+            (!p.within || p.within.some(([a, b]: [number, number]) => a <= m.seq && m.seq <= b)),
         );
         all.sort((a, b) => a.rev - b.rev);
         const page = all.slice(0, p.limit ?? 50);
@@ -241,7 +274,11 @@ export class Server {
         });
         rows.sort((a, b) => b.version - a.version);
         return {
-          ...{ conversations: rows.map((c) => this.view(c, user)), cursor: `${this.epoch}:${this.version}`, more: false },
+          ...{
+            conversations: rows.map((c) => this.view(c, user)),
+            cursor: `${this.epoch}:${this.version}`,
+            more: false,
+          },
           ...(reset ? { reset } : {}),
         };
       }
@@ -252,7 +289,13 @@ export class Server {
         return { conversation: p.conversation, own, seen, unread, readSeq, mentionsUnread: 0 };
       }
       case 'conversation.markers':
-        return { markers: [...this.member(p.conversation, user).members.values()].map((m) => ({ user: m.user, read: m.read, delivered: m.read })) };
+        return {
+          markers: [...this.member(p.conversation, user).members.values()].map((m) => ({
+            user: m.user,
+            read: m.read,
+            delivered: m.read,
+          })),
+        };
       case 'conversation.mark':
         this.member(p.conversation, user);
         return this.mark(p.conversation, user, p.read, s);
@@ -260,7 +303,8 @@ export class Server {
         const id = p.kind === 'direct' ? this.direct(user, p.members[0]) : `g_${p.clientId}`;
         if (!this.chats.has(id)) {
           const made = this.create(id, p.kind, [user, ...p.members], p.title);
-          for (const x of this.sessions) if (made.members.has(x.user)) x.notify('conversation', this.view(made, x.user));
+          for (const x of this.sessions)
+            if (made.members.has(x.user)) x.notify('conversation', this.view(made, x.user));
         }
         return this.view(this.chat(id), user);
       }
@@ -268,7 +312,13 @@ export class Server {
         return {
           members: [...this.member(p.conversation, user).members.values()]
             .filter((m) => !m.left)
-            .map((m) => ({ user: m.user, role: m.role, joinedAt: 0, rev: 1, profile: { id: m.user, name: m.user.toUpperCase() } })),
+            .map((m) => ({
+              user: m.user,
+              role: m.role,
+              joinedAt: 0,
+              rev: 1,
+              profile: { id: m.user, name: m.user.toUpperCase() },
+            })),
           memberRev: 1,
         };
       case 'member.add':
@@ -285,11 +335,20 @@ export class Server {
     chat.version = ++this.version;
     for (const user of users) {
       const old = chat.members.get(user);
-      if (add) chat.members.set(user, { user, role: 'member', own: 0, seen: chat.head.count, read: chat.head.seq, version: this.version });
+      if (add)
+        chat.members.set(user, {
+          user,
+          role: 'member',
+          own: 0,
+          seen: chat.head.count,
+          read: chat.head.seq,
+          version: this.version,
+        });
       else if (old) Object.assign(old, { left: true, version: this.version });
     }
     chat.head.members = [...chat.members.values()].filter((m) => !m.left).length;
-    for (const s of this.sessions) if (users.includes(s.user)) s.notify('conversation', this.view(chat, s.user));
+    for (const s of this.sessions)
+      if (users.includes(s.user)) s.notify('conversation', this.view(chat, s.user));
     const { memberRev, members } = chat.head;
     this.emit(chat, 'member', { conversation, memberRev, members, changed: [] });
     return { results: users.map((user) => ({ user, changed: true })), memberRev };
@@ -341,7 +400,9 @@ export class FakeSession {
       answer = { result: await result };
     } catch (e) {
       if (!(e instanceof Refusal)) throw e;
-      answer = { error: { code: codes[e.reason] ?? 400, message: e.reason, data: { reason: e.reason, ...e.more } } };
+      answer = {
+        error: { code: codes[e.reason] ?? 400, message: e.reason, data: { reason: e.reason, ...e.more } },
+      };
     }
     this.socket.deliver(JSON.stringify({ jsonrpc: '2.0', id: r.id, ...answer }));
     if (r.method === 'sync') {
@@ -359,7 +420,13 @@ export class FakeSession {
       ...{ session: 's', user, device, serverTime: Date.now(), epoch: this.server.epoch, features: [] },
       limits: {
         ...{ frameBytes: 262144, contentBytes: 65536, batch: 64, page: 50, maxPage: 100, titleBytes: 256 },
-        ...{ membersPerCall: 500, members: 5000, mentions: 50, sessionsPerUser: 20, newDirectPeersPerHour: 60 },
+        ...{
+          membersPerCall: 500,
+          members: 5000,
+          mentions: 50,
+          sessionsPerUser: 20,
+          newDirectPeersPerHour: 60,
+        },
       },
     };
   }

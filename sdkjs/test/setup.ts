@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { IMClient, type IMOptions, type Message, type PlatformAdapter } from './sdk.js';
 import { Server } from './server.js';
 
+declare const process: Record<'on' | 'off', (event: string, fn: (e: unknown) => void) => void>;
+
 export interface World {
   server: Server;
   /** A client of the user whose token is USER_TOKEN: "me". */
@@ -11,7 +13,7 @@ export interface World {
 }
 
 export const quiet = { warn: () => {}, error: () => {} };
-export const text = (m: Message) => m.content['text'];
+export const text = (m: Message) => m.content.text;
 
 /** A server, clients that are closed after the test, and a clock that is not real. */
 export function world(): World {
@@ -26,7 +28,12 @@ export function world(): World {
     unhandled.length = 0;
     w.server = new Server();
     w.client = (o, p) => {
-      const options = { appId: 'YOUR_APP_ID', userToken: 'USER_TOKEN', endpoint: 'http://chat.test/im', logger: quiet };
+      const options = {
+        appId: 'YOUR_APP_ID',
+        userToken: 'USER_TOKEN',
+        endpoint: 'http://chat.test/im',
+        logger: quiet,
+      };
       const c = new IMClient({ ...options, platform: w.server.platform(p), ...o });
       clients.push(c);
       return c;

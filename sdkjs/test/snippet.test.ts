@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type IMError, IMClient as Client, type IMOptions, type Message } from './sdk.js';
+import { IMClient as Client, type IMError, type IMOptions, type Message } from './sdk.js';
 import { quiet, text, world } from './setup.js';
 
 const w = world();
@@ -18,7 +18,9 @@ it('runs the first snippet of the documentation, word for word', async () => {
   const imClient = new IMClient({ appId: 'YOUR_APP_ID', userToken: 'USER_TOKEN' });
   imClient.init();
   imClient.sendMessage({ to: 'user123', content: 'Hello, World!' });
-  imClient.onMessage((message) => { console.log('New Message:', message); });
+  imClient.onMessage((message) => {
+    console.log('New Message:', message);
+  });
   imClient.sendImage({ to: 'user123', file: imageFile });
   imClient.startVideoCall({ to: 'user123' });
 

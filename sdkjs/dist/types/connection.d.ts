@@ -28,4 +28,3 @@ export interface StateChange {
     /** When the next attempt is made, in milliseconds since the epoch. */
     retryAtMs?: number;
 }
-export declare const defaultTimeoutMs = 15000;

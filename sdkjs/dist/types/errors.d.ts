@@ -1,5 +1,5 @@
 /** The reasons of the server's catalogue. */
-export declare const serverReasons: readonly ["unauthenticated", "token_expired", "clock_skew", "app_unknown", "permission_denied", "not_found", "conflict", "last_owner", "too_large", "invalid_argument", "unsupported", "rate_limited", "session_limit", "internal", "unavailable", "method_not_found"];
+export declare const serverReasons: readonly ["parse_error", "invalid_request", "method_not_found", "unauthenticated", "token_expired", "clock_skew", "app_unknown", "permission_denied", "not_found", "conflict", "last_owner", "too_many", "too_large", "invalid_argument", "unsupported", "rate_limited", "session_limit", "internal", "unavailable"];
 /** The reasons that the client itself adds. */
 export declare const clientReasons: readonly ["offline", "timeout", "aborted", "unsupported", "storage"];
 /** Why something failed. Extensions of a server may add their own. */
@@ -26,7 +26,7 @@ export declare class IMError extends Error {
     readonly retryAfterMs?: number;
     readonly detail?: ErrorDetail;
     constructor(reason: Reason, message: string, more?: {
-        retryAfterMs?: number;
+        retryAfterMs?: number | undefined;
         detail?: ErrorDetail;
         cause?: unknown;
     });

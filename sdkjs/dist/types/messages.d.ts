@@ -1,6 +1,6 @@
 import type { SendHandle } from './outbox.js';
 import type { ListResult } from './protocol.js';
-import type { Timeline } from './timeline.js';
+import { Timeline } from './timeline.js';
 import type { Wait } from './wait.js';
 /** Messages of conversations. */
 export declare class MessagesApi {

@@ -20,8 +20,6 @@ export interface SendHandle extends PromiseLike<Message> {
     /** Gives up. What was under way may arrive all the same. */
     cancel(): void;
 }
-/** A send without a timeoutMs is given up after this, so that every send settles. */
-export declare const sendTimeoutMs = 120000;
 /** Where a message goes, as an application writes it: a bare string is a person. */
 export type Target = string | {
     user: string;

@@ -1,7 +1,7 @@
 import { type IMError } from './errors.js';
 import type { Outgoing } from './outbox.js';
 import type { Message } from './protocol.js';
-import { type Wait } from './wait.js';
+import type { Wait } from './wait.js';
 /** Seqs that are not loaded, both ends included. */
 export interface GapItem {
     type: 'gap';
@@ -27,7 +27,6 @@ export type TimelineItem = {
 export declare class Timeline {
     #private;
     readonly conversation: string;
-    private readonly host;
     /** The newest page could not be loaded; null: it could, or is on its way. */
     error: IMError | null;
     /** The newest page is here. */
