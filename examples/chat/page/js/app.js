@@ -12,7 +12,7 @@ import { languageChoice, themeChoice } from './settings.js';
 import { threadView } from './thread.js';
 
 /**
- * @param kept what outlives a change of language: {drafts, memories}
+ * @param kept what outlives a change of language: {drafts, memories, menuFocused}
  * @param redraw draws everything anew
  */
 export function appView(chat, kept, redraw, signal) {
@@ -116,7 +116,7 @@ export function appView(chat, kept, redraw, signal) {
       'div',
       { class: 'menu' },
       h('div', null, h('p', { class: 'label' }, t('theme')), themeChoice()),
-      h('div', null, h('p', { class: 'label' }, t('language')), languageChoice(redraw)),
+      h('div', null, h('p', { class: 'label' }, t('language')), languageChoice(anew)),
       h('button', { class: 'button', type: 'button', on: { click: () => chat.leaveApp() } }, t('switchUser')),
     );
     menu.life = life;
@@ -132,6 +132,11 @@ export function appView(chat, kept, redraw, signal) {
       closeMenu();
       menuButton.focus();
     });
+  }
+
+  function anew() {
+    kept.menuFocused = true;
+    redraw();
   }
 
   function closeMenu() {
@@ -166,5 +171,9 @@ export function appView(chat, kept, redraw, signal) {
   });
   drawMe();
   show(false);
+  if (kept.menuFocused) {
+    kept.menuFocused = false;
+    requestAnimationFrame(() => menuButton.focus());
+  }
   return element;
 }

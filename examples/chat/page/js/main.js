@@ -12,7 +12,7 @@ startAnnouncer();
 
 const user = new URLSearchParams(location.search).get('user') ?? '';
 const chat = validName.test(user) ? new Chat(user) : null;
-const kept = { drafts: new Map(), memories: new Map() };
+const kept = { drafts: new Map(), memories: new Map(), menuFocused: false };
 let life = new AbortController();
 let shown = null;
 

@@ -48,6 +48,11 @@ export function timelineView(chat, conversation, memory, signal) {
   function draw() {
     if (signal.aborted) return;
     const items = timeline.items;
+    if (!placed && !reachesUnread(items)) {
+      drawEdges([]);
+      load();
+      return;
+    }
     const anchor = placed && !atEnd ? anchorRow() : null;
     keyed(rows, toRows(items, chat.me.id, unreadAfter), makeRow, drawRow);
     drawEdges(items);
@@ -120,7 +125,7 @@ export function timelineView(chat, conversation, memory, signal) {
         icon('warning'), h('h2', null, t('threadFailed')), h('p', null, explain(error)),
         h('button', { class: 'button', type: 'button', on: { click: load } }, t('retry')),
       );
-    } else if (loading) {
+    } else if (loading || timeline.items.length > 0) {
       empty.replaceChildren(h('span', { class: 'spinner', role: 'img', 'aria-label': t('loadingOlder') }));
     } else {
       const hint = group ? t('threadEmptyGroupHint') : t('threadEmptyHint', { name: chat.title(conversation) });
@@ -140,14 +145,15 @@ export function timelineView(chat, conversation, memory, signal) {
     return null;
   }
 
+  /** The first unread message is loaded, or too far away. */
+  function reachesUnread(items) {
+    const first = items.find((i) => i.message?.seq)?.message.seq ?? 0;
+    return first <= unreadAfter + 1 || unreadAfter === 0 || items.length >= unreadReach || !timeline.more || Boolean(timeline.error);
+  }
+
   /** At first: where one was, else at what is unread, else at the end. */
   function place(items) {
     if (items.length === 0) return;
-    const first = timeline.items.find((i) => i.message?.seq)?.message.seq ?? 0;
-    if (unreadAfter > 0 && first > unreadAfter + 1 && timeline.more && items.length < unreadReach && !timeline.error) {
-      load();
-      return;
-    }
     placed = true;
     const row = memory.place && [...rows.children].find((r) => r.rowKey === memory.place.key);
     const divider = rows.querySelector('.divider');
@@ -164,6 +170,9 @@ export function timelineView(chat, conversation, memory, signal) {
   async function load() {
     if (timeline.loading) return;
     await timeline.older();
+    if (signal.aborted) return;
+    if (placed) soon();
+    else draw();
   }
 
   /** After every scroll and every drawing: what is on the screen now? */
