@@ -107,12 +107,23 @@ func recordsAllOrNone(e *env) {
 		e.Errorf("revisions: %v", revisions)
 	}
 	same(e, "record", e.record(now), store.Record{Namespace: "n", Key: "k", Value: []byte("3"), Revision: revisions[3]})
+	for what, writes := range map[string][]store.RecordWrite{
+		"created twice":            {{Key: "new"}, {Key: "new", If: store.NoRecord}},
+		"set by a stale revision":  {{Key: "k"}, {Key: "k", If: revisions[3]}},
+		"deleted twice by its own": {{Key: "k", Delete: true}, {Key: "k", Delete: true, If: revisions[3]}},
+	} {
+		for i := range writes {
+			writes[i].Namespace = "n"
+		}
+		_, err = e.WriteRecords(e.ctx, writes)
+		e.wantErr(what, err, store.ErrConflict)
+		equal(e, "value where a key was "+what, string(e.record(now).Value), "3")
+	}
 	_, err = e.WriteRecords(e.ctx, []store.RecordWrite{
-		{Namespace: "n", Key: "k", Value: []byte("4")},
-		{Namespace: "n", Key: "k", If: store.NoRecord},
+		{Namespace: "n", Key: "k", Delete: true}, {Namespace: "n", Key: "k", If: store.NoRecord, Value: []byte("4")},
 	})
-	e.wantErr("a write that the one before it fails", err, store.ErrConflict)
-	equal(e, "value", string(e.record(now).Value), "3")
+	e.must(err)
+	equal(e, "value after a delete and a creation", string(e.record(now).Value), "4")
 	none, err := e.WriteRecords(e.ctx, nil)
 	e.must(err)
 	equal(e, "revisions of no write", len(none), 0)
