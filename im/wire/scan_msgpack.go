@@ -151,7 +151,7 @@ func lengthHead(kind headKind, b []byte, width, extra int) head {
 	if len(b) < 1+width {
 		return head{}
 	}
-	n := uint64(bigEndian(b[1 : 1+width]))
+	n := bigEndian(b[1 : 1+width])
 	if n > math.MaxInt32 {
 		return head{} // more than any frame has
 	}
