@@ -1,0 +1,70 @@
+package bolt_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/h5im/store"
+	"example.com/h5im/store/bolt"
+	"example.com/h5im/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if stacks := leaked(); code == 0 && stacks != "" {
+		fmt.Fprintf(os.Stderr, "goroutines left behind:\n%s", stacks)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// leaked waits up to 2 s for the goroutines of this module to end and returns
+// the stacks of those that do not.
+func leaked() string {
+	for deadline := time.Now().Add(2 * time.Second); ; runtime.Gosched() {
+		buf := make([]byte, 1<<20)
+		var ours []string
+		for i, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if i > 0 && strings.Contains(g, "example.com/h5im/") {
+				ours = append(ours, g)
+			}
+		}
+		if len(ours) == 0 || time.Now().After(deadline) {
+			return strings.Join(ours, "\n\n")
+		}
+	}
+}
+
+func TestStore(t *testing.T) {
+	paths := func(tb testing.TB) string { return filepath.Join(tb.TempDir(), "im.db") }
+	storetest.Run(t, storetest.Harness{
+		Open: func(tb testing.TB) store.Store { return open(tb, paths(tb), nil) },
+		Reopen: func(tb testing.TB, s store.Store) store.Store {
+			if err := s.Close(); err != nil {
+				tb.Fatal(err)
+			}
+			return open(tb, s.(*bolt.Store).Path(), nil)
+		},
+		Check: func(tb testing.TB, s store.Store) {
+			if err := s.(*bolt.Store).Check(context.Background()); err != nil {
+				tb.Error(err)
+			}
+		},
+	})
+}
+
+// open opens a store that the caller closes.
+func open(tb testing.TB, path string, o *bolt.Options) *bolt.Store {
+	tb.Helper()
+	s, err := bolt.Open(path, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}

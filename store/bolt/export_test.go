@@ -1,0 +1,33 @@
+package bolt
+
+import (
+	"os"
+
+	"go.etcd.io/bbolt"
+)
+
+// OnOpenFile lets a test keep the file that the store writes to.
+func (o *Options) OnOpenFile(f func(*os.File)) {
+	o.openFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		file, err := os.OpenFile(name, flag, mode)
+		if err == nil {
+			f(file)
+		}
+		return file, err
+	}
+}
+
+// SetCommit replaces the commit of a store that is at rest.
+func (s *Store) SetCommit(commit func(*bbolt.Tx) error) { s.writer.commit = commit }
+
+// Corrupt gives the tables of a store that is at rest to f, as they are.
+func (s *Store) Corrupt(f func(*bbolt.Tx) error) error { return s.db.Update(f) }
+
+// SetSchema makes the file look like another version's.
+func (s *Store) SetSchema(version uint64) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		row := newRow(4)
+		row.uint(version)
+		return tx.Bucket(bucketMeta).Put(metaSchema, row.seal())
+	})
+}

@@ -1,0 +1,299 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+
+	"example.com/h5im/store"
+)
+
+// The bounds of a drain. More waits for the next.
+const (
+	maxDrainWrites = 1024
+	maxDrainBytes  = 4 << 20
+
+	// gatherYields is how often the writer yields without anybody coming: a
+	// few microseconds, of the hundreds that a commit takes.
+	gatherYields = 128
+)
+
+// write is one call of a write method on its way through the writer.
+type write struct {
+	apply func(*batch) error
+	bytes int
+	// taken is set by whoever decides its fate: the writer, or the caller
+	// whose context ended before.
+	taken atomic.Bool
+	err   error
+	done  chan struct{}
+}
+
+// writer is the goroutine that commits. It has no timer: it takes what is
+// queued, commits it in one transaction, and looks again.
+type writer struct {
+	store   *Store
+	stopped sync.WaitGroup
+
+	mu      sync.Mutex
+	ready   sync.Cond
+	queue   []*write
+	closing bool
+
+	// applying is held while arguments of callers are in use.
+	applying sync.Mutex
+	// commit is (*bbolt.Tx).Commit but in tests.
+	commit func(*bbolt.Tx) error
+}
+
+func (w *writer) start(s *Store) {
+	w.store = s
+	w.ready.L = &w.mu
+	w.commit = (*bbolt.Tx).Commit
+	w.stopped.Go(w.run)
+}
+
+// stop waits until all that was queued is committed.
+func (w *writer) stop() {
+	w.mu.Lock()
+	w.closing = true
+	w.mu.Unlock()
+	w.ready.Signal()
+	w.stopped.Wait()
+}
+
+// update runs apply in the writer and returns when its changes are durable. An
+// error of apply means that it changed nothing. apply may run more than once;
+// never after update returned.
+func (s *Store) update(ctx context.Context, bytes int, apply func(*batch) error) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	op := &write{apply: apply, bytes: bytes, done: make(chan struct{})}
+	w := &s.writer
+	w.mu.Lock()
+	if w.closing {
+		w.mu.Unlock()
+		return store.ErrClosed
+	}
+	w.queue = append(w.queue, op)
+	w.mu.Unlock()
+	w.ready.Signal()
+
+	select {
+	case <-op.done:
+		return op.err
+	case <-ctx.Done():
+	}
+	if op.taken.Swap(true) {
+		// Its changes may be on their way to the disk; only wait until it no
+		// longer touches what belongs to the caller.
+		w.applying.Lock()
+		defer w.applying.Unlock()
+	}
+	return ctx.Err()
+}
+
+func (w *writer) run() {
+	for {
+		ops, ok := w.next()
+		if !ok {
+			return
+		}
+		w.drain(ops)
+		w.gather(len(ops))
+	}
+}
+
+// gather lets those who were just answered queue again, so that they share the
+// next commit with those who waited. It yields until all are there, or nobody
+// came for a while.
+func (w *writer) gather(answered int) {
+	w.mu.Lock()
+	last := len(w.queue)
+	w.mu.Unlock()
+	for want, idle := min(last+answered, maxDrainWrites), 0; last < want && idle < gatherYields; idle++ {
+		runtime.Gosched()
+		w.mu.Lock()
+		n := len(w.queue)
+		w.mu.Unlock()
+		if n > last {
+			idle, last = 0, n
+		}
+	}
+}
+
+// next waits for writes and takes what fits in a drain.
+func (w *writer) next() ([]*write, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) == 0 {
+		if w.closing {
+			return nil, false
+		}
+		w.ready.Wait()
+	}
+	n, bytes := 0, 0
+	for n < len(w.queue) && n < maxDrainWrites && (n == 0 || bytes+w.queue[n].bytes <= maxDrainBytes) {
+		bytes += w.queue[n].bytes
+		n++
+	}
+	ops := w.queue[:n:n]
+	w.queue = w.queue[n:]
+	if len(w.queue) == 0 {
+		w.queue = nil
+	}
+	return ops, true
+}
+
+// drain commits writes in one transaction and answers them.
+func (w *writer) drain(ops []*write) {
+	live := ops[:0:0]
+	for _, op := range ops {
+		if !op.taken.Swap(true) {
+			live = append(live, op)
+		}
+	}
+	w.commitAll(live)
+	for _, op := range live {
+		close(op.done)
+	}
+}
+
+// commitAll applies and commits writes. A write that fails half-way takes the
+// transaction down; the others are then applied again without it.
+func (w *writer) commitAll(ops []*write) {
+	for len(ops) > 0 {
+		if err := w.store.usableForCommit(); err != nil {
+			answer(ops, err)
+			return
+		}
+		tx, err := w.begin()
+		if err != nil {
+			answer(ops, err)
+			return
+		}
+		changed, bad := w.applyAll(tx, ops)
+		if bad != nil {
+			w.rollback(tx)
+			bad.apply = nil
+			ops = without(ops, bad)
+			continue
+		}
+		if !changed {
+			w.rollback(tx)
+			return
+		}
+		id := tx.ID()
+		if err := guard(func() error { return w.commit(tx) }); err != nil {
+			w.rollback(tx)
+			answer(ops, w.judge(err, id))
+		}
+		return
+	}
+}
+
+func (w *writer) begin() (tx *bbolt.Tx, err error) {
+	err = guard(func() error {
+		tx, err = w.store.db.Begin(true)
+		return err
+	})
+	return tx, err
+}
+
+// rollback does nothing where bbolt has closed the transaction itself.
+func (w *writer) rollback(tx *bbolt.Tx) {
+	guard(func() error { return tx.Rollback() })
+}
+
+// applyAll tells whether anything is to be committed, and which write left the
+// transaction in a state that must not be.
+func (w *writer) applyAll(tx *bbolt.Tx, ops []*write) (changed bool, bad *write) {
+	w.applying.Lock()
+	defer w.applying.Unlock()
+	var b *batch
+	err := guard(func() (err error) {
+		b, err = newBatch(tx)
+		return err
+	})
+	if err != nil {
+		answer(ops, err)
+		return false, nil
+	}
+	for _, op := range ops {
+		broken := true
+		op.err = guard(func() error {
+			err := op.apply(b)
+			broken = false
+			return err
+		})
+		if broken || b.err != nil {
+			op.err = errors.Join(op.err, b.err)
+			return false, op
+		}
+	}
+	if !b.changed {
+		return false, nil
+	}
+	if err := guard(b.flush); err != nil {
+		answer(ops, err)
+		return false, nil
+	}
+	return true, nil
+}
+
+// judge decides what a failed commit means. For want of room nothing was
+// written and the store goes on. After anything else, say a failed fsync,
+// nobody knows what the disk holds: the kernel may have dropped the pages and
+// the next fsync would succeed without them. Then only opening anew tells.
+func (w *writer) judge(err error, id int) error {
+	if isFull(err) && w.visible() < id {
+		return fmt.Errorf("bolt: %w: %w", store.ErrFull, err)
+	}
+	err = fmt.Errorf("bolt: commit failed, %s must be opened again: %w", w.store.path, err)
+	w.store.failed.Store(&err)
+	w.store.log.Error("commit failed", "file", w.store.path, "err", err)
+	return err
+}
+
+// visible returns the transaction that a reader would see now. A failed commit
+// that got as far as the meta page is visible without being durable.
+func (w *writer) visible() (id int) {
+	id = int(^uint(0) >> 1)
+	guard(func() error {
+		return w.store.db.View(func(tx *bbolt.Tx) error {
+			id = tx.ID()
+			return nil
+		})
+	})
+	return id
+}
+
+// usableForCommit is usable for writes that were accepted before Close.
+func (s *Store) usableForCommit() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func answer(ops []*write, err error) {
+	for _, op := range ops {
+		op.err = err
+	}
+}
+
+func without(ops []*write, bad *write) []*write {
+	rest := make([]*write, 0, len(ops)-1)
+	for _, op := range ops {
+		if op != bad {
+			rest = append(rest, op)
+		}
+	}
+	return rest
+}
