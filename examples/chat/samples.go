@@ -71,7 +71,7 @@ var samples = []sample{
 			{"1d 21:14", "alice", "The hanging plan is in the folder. Please look at it before we meet and move what feels wrong."},
 			{"1d 21:30", "dmitri", "The back room feels crowded. I would give one of my places to Li Wei's rooftop."},
 			{"1d 21:36", "li-wei", "That is generous, thank you!"},
-			{"2h10m", "carol", "Entrance panel is with the printer. They asked for the Chinese line as outlines, li-wei sent it within five minutes."},
+			{"2h10m", "carol", "Entrance panel is with the printer. They asked for the Chinese line as outlines, Li Wei sent it within five minutes."},
 			{"1h35m", "li-wei", "I had it ready since last week."},
 			{"1h20m", "dmitri", "So we are early? This has never happened before."},
 		},

@@ -19,7 +19,7 @@ export function appView(chat, kept, redraw, signal) {
   const begin = () => newConversation(chat, (id) => go({ conversation: id, panel: false }));
   const list = listView(chat, kept.drafts, begin, signal);
   const face = h('span', { class: 'face' });
-  const name = h('h1', { class: 'name', dir: 'auto' });
+  const name = h('h2', { class: 'name', dir: 'auto' });
   const about = h('p', { class: 'about' });
   const menuButton = h('button', { class: 'icon-button', type: 'button', 'aria-label': t('menu'), title: t('menu'), 'aria-expanded': 'false', on: { click: toggleMenu } }, icon('more'));
   const listPane = h(
@@ -35,8 +35,8 @@ export function appView(chat, kept, redraw, signal) {
     ),
     list.element,
   );
-  const threadPane = h('main', { class: 'thread-pane' });
-  const element = h('div', { class: 'app', data: { view: 'list' } }, bannerView(chat, signal).element, listPane, threadPane);
+  const threadPane = h('section', { class: 'thread-pane' });
+  const element = h('main', { class: 'app', data: { view: 'list' } }, h('h1', { class: 'hidden-text' }, t('appName')), bannerView(chat, signal).element, listPane, threadPane);
 
   // --- the conversation that is open
 

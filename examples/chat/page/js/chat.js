@@ -52,7 +52,11 @@ export class Chat {
       this.#emit('connection');
       this.#emit('list');
     });
-    client.on('conversations', ({ changed }) => {
+    client.on('conversations', ({ changed, removed }) => {
+      for (const id of removed) {
+        this.#timelines.get(id)?.close();
+        this.#timelines.delete(id);
+      }
       this.conversations = client.conversations.list();
       this.#emit('list');
       for (const c of changed) if (c.kind === 'direct') this.#emit('markers', c.id);
