@@ -41,6 +41,7 @@ test('two users side by side in one browser write to each other and do not distu
 
   // Nothing of a token is where the tabs share.
   const stored = await a.page.evaluate(() => JSON.stringify({ ...localStorage }) + document.cookie);
+  assert.deepEqual(await a.context.cookies(), [], 'a cookie would be of one user for both tabs');
   assert.doesNotMatch(stored, /token|eyJ|\.[\w-]{40}/i);
   await a.page.reload();
   await b.page.reload();
@@ -93,7 +94,7 @@ test('a group is made, grows and shrinks, and who is removed sees nothing more o
   await owner.message('after gus').locator('.state.sent').waitFor();
   await guest.page.getByRole('heading', { name: 'This conversation is not here' }).waitFor();
   await guest.row('Garden').waitFor({ state: 'detached' });
-  assert.doesNotMatch(await guest.page.locator('body').innerText(), /gus\b.*after|before gus|after gus/);
+  assert.doesNotMatch(await guest.page.locator('body').textContent(), /gus\b.*after|before gus|after gus/);
   await guest.page.reload();
   await guest.page.getByRole('heading', { name: 'This conversation is not here' }).waitFor();
 
@@ -137,15 +138,19 @@ test('the timeline pages back through 200 messages without a jump, and keeps its
   assert.ok(jumps.length >= 1, 'pages came in');
   assert.ok(Math.max(...jumps) <= 1, `it jumped by ${jumps}`);
   const all = (await q.texts()).map((t) => Number(t.match(/\d+/)[0]));
-  assert.deepEqual(all, Array.from({ length: 200 }, (_, i) => i + 1));
+  assert.deepEqual(
+    all,
+    Array.from({ length: 200 }, (_, i) => i + 1),
+  );
 
   await log.evaluate((e) => (e.scrollTop = 3000));
   await q.page.waitForTimeout(200);
-  const place = () => log.evaluate((e) => {
-    const top = e.getBoundingClientRect().top;
-    const shown = [...e.querySelectorAll('.message')].find((m) => m.getBoundingClientRect().bottom > top);
-    return `${shown.querySelector('.text').textContent} at ${Math.round(shown.getBoundingClientRect().top - top)}`;
-  });
+  const place = () =>
+    log.evaluate((e) => {
+      const top = e.getBoundingClientRect().top;
+      const shown = [...e.querySelectorAll('.message')].find((m) => m.getBoundingClientRect().bottom > top);
+      return `${shown.querySelector('.text').textContent} at ${Math.round(shown.getBoundingClientRect().top - top)}`;
+    });
   const before = await place();
   await q.enter('Ray');
   await q.enter('Pam');
@@ -178,7 +183,11 @@ test('what is unread stands below a divider, and is read when it is seen', async
   await p.enter('Sam');
   await p.page.locator('.divider', { hasText: 'New messages' }).waitFor();
   assert.equal(await p.page.locator('.divider + .message .text').textContent(), 'unread 1');
-  assert.ok(await p.page.locator('.divider').evaluate((e) => e.getBoundingClientRect().top > 64 && e.getBoundingClientRect().top < 500));
+  assert.ok(
+    await p.page
+      .locator('.divider')
+      .evaluate((e) => e.getBoundingClientRect().top > 64 && e.getBoundingClientRect().top < 500),
+  );
   const left = () => p.row('Sam').locator('.badge [aria-hidden]').textContent();
   assert.ok(Number(await left()) > 30, 'what is below the screen is unread still');
   await p.page.getByRole('button', { name: /new messages/ }).click();
@@ -199,7 +208,11 @@ test('what is written while the server is away is sent when it is back, once', a
   await u.message('while away 2').locator('.state.sending').waitFor();
   await u.page.locator('.banner', { hasText: /Next try in \d+ s/ }).waitFor({ timeout: 20_000 });
   await server.start();
-  await u.page.locator('.banner').getByRole('button', { name: 'Try now' }).click({ timeout: 2000 }).catch(() => {}); // it may be back already
+  await u.page
+    .locator('.banner')
+    .getByRole('button', { name: 'Try now' })
+    .click({ timeout: 2000 })
+    .catch(() => {}); // it may be back already
   await u.message('while away 2').locator('.state.read').waitFor({ timeout: 30_000 });
   await v.message('while away 2').waitFor({ timeout: 30_000 });
   await u.page.locator('.banner').waitFor({ state: 'hidden' });
@@ -211,7 +224,12 @@ test('what is written while the server is away is sent when it is back, once', a
 });
 
 test('a message that is refused says why, and can be sent again or discarded', async () => {
-  const { id } = await server.call('wes', 'conversation.create', { kind: 'group', title: 'Refused', members: ['xena'], clientId: 'refused' });
+  const { id } = await server.call('wes', 'conversation.create', {
+    kind: 'group',
+    title: 'Refused',
+    members: ['xena'],
+    clientId: 'refused',
+  });
   const network = new Network();
   const x = await ChatPage.open(browser, server, 'xena', { prepare: network.prepare });
   await x.enter('Refused');
@@ -230,11 +248,17 @@ test('a message that is refused says why, and can be sent again or discarded', a
   await network.mend();
   await x.page.getByRole('heading', { name: 'This conversation is not here' }).waitFor({ timeout: 20_000 });
   await server.call('wes', 'member.add', { conversation: id, users: ['xena'] });
-  await x.message('mine').getByText(/^Not sent. It is not there/).waitFor();
+  await x
+    .message('mine')
+    .getByText(/^Not sent. It is not there/)
+    .waitFor();
   await x.message('mine').getByRole('button', { name: 'Try again' }).click();
   await x.message('mine').locator('.state.sent').waitFor();
   const page = await server.call('wes', 'message.list', { conversation: id });
-  assert.deepEqual(page.messages.map((m) => m.content.text), ['mine']);
+  assert.deepEqual(
+    page.messages.map((m) => m.content.text),
+    ['mine'],
+  );
   x.watched.forgive(lostServer);
   x.watched.forgive(/not_found|too_large/);
   await x.close();
@@ -303,7 +327,11 @@ test('Enter that chooses a word of an input method sends nothing', async () => {
   await p.enter('Ada');
   await p.field.fill('你好');
   for (const init of [{ isComposing: true }, { keyCode: 229 }]) {
-    await p.field.evaluate((e, init) => e.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init })), init);
+    await p.field.evaluate(
+      (e, init) =>
+        e.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init })),
+      init,
+    );
   }
   assert.equal(await p.field.inputValue(), '你好');
   await p.field.press('Enter');
@@ -314,10 +342,24 @@ test('Enter that chooses a word of an input method sends nothing', async () => {
 
 test('markup in names, titles and messages is text', async () => {
   const payload = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>"'><svg onload=window.pwned=1>`;
-  const { id } = await server.call('mal', 'conversation.create', { kind: 'group', title: payload, members: ['eve'], clientId: 'xss' });
+  const { id } = await server.call('mal', 'conversation.create', {
+    kind: 'group',
+    title: payload,
+    members: ['eve'],
+    clientId: 'xss',
+  });
   await server.send('mal', { conversation: id }, payload);
-  await server.send('mal', { conversation: id }, 'javascript:window.pwned=1 and https://example.com/"onmouseover="window.pwned=1');
-  await server.call('mal', 'message.send', { to: { conversation: id }, clientId: 'custom', type: 'custom', content: { text: { toString: payload }, html: payload } });
+  await server.send(
+    'mal',
+    { conversation: id },
+    'javascript:window.pwned=1 and https://example.com/"onmouseover="window.pwned=1',
+  );
+  await server.call('mal', 'message.send', {
+    to: { conversation: id },
+    clientId: 'custom',
+    type: 'custom',
+    content: { text: { toString: payload }, html: payload },
+  });
   const p = await ChatPage.open(browser, server, 'eve');
   const { page } = p;
   await p.rows.first().click();
@@ -330,7 +372,9 @@ test('markup in names, titles and messages is text', async () => {
   await page.locator('.search input').fill('');
   assert.equal(await page.locator('img:not([src^="/avatar/"])').count(), 0);
   assert.equal(await page.locator('body script, .bubble svg[onload]').count(), 0);
-  assert.deepEqual(await page.locator('.bubble a').evaluateAll((all) => all.map((a) => [a.protocol, a.rel])), [['https:', 'noopener noreferrer nofollow']]);
+  assert.deepEqual(await page.locator('.bubble a').evaluateAll((all) => all.map((a) => [a.protocol, a.rel])), [
+    ['https:', 'noopener noreferrer nofollow'],
+  ]);
   assert.equal(await page.evaluate(() => window.pwned), undefined);
   for (const path of [`/?user=${encodeURIComponent(payload)}`, `/?user=eve#/c/${encodeURIComponent(payload)}`]) {
     await page.goto(server.url + path);

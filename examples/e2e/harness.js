@@ -15,8 +15,13 @@ export const temporary = mkdtempSync(join(tmpdir(), 'h5im-e2e-'));
 process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 
 const flags = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
 ];
 
 /** Builds the chat once. */
@@ -50,7 +55,9 @@ export class Server {
   async start() {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
-    const child = spawn(this.binary, ['-addr', `127.0.0.1:${this.port}`, '-data', this.#data], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(this.binary, ['-addr', `127.0.0.1:${this.port}`, '-data', this.#data], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#process = child;
     let said = '';
     child.stderr.on('data', (b) => (said += b));
@@ -79,7 +86,9 @@ export class Server {
 
   async token(user) {
     const response = await fetch(`${this.url}/login`, {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ user }),
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ user }),
     });
     return (await response.json()).token;
   }
@@ -126,7 +135,8 @@ export function watch(page) {
 }
 
 /** What a lost server leaves on the console. */
-export const lostServer = /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_RESET|WebSocket connection to|unavailable: getToken failed|503|offline:/;
+export const lostServer =
+  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_RESET|WebSocket connection to|unavailable: getToken failed|503|offline:/;
 
 /**
  * The network of one page. Chromium's own offline mode leaves WebSockets alone.
@@ -162,7 +172,12 @@ export class Network {
 export class ChatPage {
   static async open(browser, server, user, options = {}) {
     const { path = `/?user=${user}`, prepare, ...context } = options;
-    const own = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', reducedMotion: 'reduce', ...context });
+    const own = await browser.newContext({
+      viewport: { width: 1280, height: 800 },
+      locale: 'en-GB',
+      reducedMotion: 'reduce',
+      ...context,
+    });
     return ChatPage.in(own, server, user, path, prepare);
   }
 

@@ -37,7 +37,10 @@ async function open(user, peer) {
   });
   // A page of the server's origin that is not the chat's, whose policy forbids inline scripts.
   await page.goto(`${server.url}/im/openrpc.json`);
-  const code = snippet.replace('YOUR_APP_ID', 'demo').replace('USER_TOKEN', await server.token(user)).replaceAll('user123', peer);
+  const code = snippet
+    .replace('YOUR_APP_ID', 'demo')
+    .replace('USER_TOKEN', await server.token(user))
+    .replaceAll('user123', peer);
   await page.setContent(`<!doctype html><title>page</title>
     <script>const imageFile = new File(['image'], 'image.png', { type: 'image/png' });</script>
     <script src="/im/sdk/h5-im-sdk.js"></script>
@@ -58,14 +61,20 @@ test('the snippet works in both directions across restarts, and nothing is lost 
   await until('he is online', () => b.page.evaluate(() => imClient.state === 'online'));
   const a = await open('alice123', 'user123'); // the snippet to the letter
   const say = (from, to, n) =>
-    from.page.evaluate(([to, n]) => {
-      for (let i = 0; i < 5; i++) imClient.sendMessage({ to, content: `${n}.${i}` });
-    }, [to, n]);
+    from.page.evaluate(
+      ([to, n]) => {
+        for (let i = 0; i < 5; i++) imClient.sendMessage({ to, content: `${n}.${i}` });
+      },
+      [to, n],
+    );
   const round = (n) => [0, 1, 2, 3, 4].map((i) => `${n}.${i}`);
 
   await until('she said hello', () => b.got.length === 1);
   const expected = [];
-  for (const [n, end] of [[1, 'SIGINT'], [2, 'SIGKILL']]) {
+  for (const [n, end] of [
+    [1, 'SIGINT'],
+    [2, 'SIGKILL'],
+  ]) {
     await say(a, 'user123', `${n} online`);
     await say(b, 'alice123', `${n} online`);
     await server.stop(end);
@@ -73,7 +82,10 @@ test('the snippet works in both directions across restarts, and nothing is lost 
     await say(b, 'alice123', `${n} offline`);
     await server.start();
     expected.push(...round(`${n} online`), ...round(`${n} offline`));
-    await until(`everything of round ${n} arrived`, () => a.got.length >= expected.length && b.got.length > expected.length);
+    await until(
+      `everything of round ${n} arrived`,
+      () => a.got.length >= expected.length && b.got.length > expected.length,
+    );
   }
   await new Promise((r) => setTimeout(r, 500)); // whatever comes twice comes now
   assert.deepEqual(a.texts(), expected); // his hello was history when she came
@@ -82,9 +94,15 @@ test('the snippet works in both directions across restarts, and nothing is lost 
   const list = await server.call('alice123', 'sync', { limit: 100 });
   const { id } = list.conversations.find((c) => c.peer === 'user123');
   const page = await server.call('user123', 'message.list', { conversation: id, after: 0, limit: 100 });
-  assert.deepEqual(page.messages.map((m) => m.seq), page.messages.map((_, i) => i + 1));
+  assert.deepEqual(
+    page.messages.map((m) => m.seq),
+    page.messages.map((_, i) => i + 1),
+  );
   for (const user of ['alice123', 'user123']) {
-    assert.deepEqual(page.messages.filter((m) => m.from === user).map((m) => m.content.text), ['Hello, World!', ...expected]);
+    assert.deepEqual(
+      page.messages.filter((m) => m.from === user).map((m) => m.content.text),
+      ['Hello, World!', ...expected],
+    );
   }
   for (const side of [a, b]) {
     assert.deepEqual(await side.page.evaluate(() => window.unhandled), []);
@@ -95,7 +113,11 @@ test('the snippet works in both directions across restarts, and nothing is lost 
 test('what is not supported yet rejects with "unsupported", and with nobody waiting is told as an error event', async () => {
   const { page, problems } = await open('u1', 'u2');
   const reasons = await page.evaluate(async () => {
-    const reason = (p) => p.then(() => 'it worked', (e) => e.reason);
+    const reason = (p) =>
+      p.then(
+        () => 'it worked',
+        (e) => e.reason,
+      );
     const to = 'u2';
     return [await reason(imClient.sendImage({ to, file: imageFile })), await reason(imClient.startVideoCall({ to }))];
   });

@@ -21,7 +21,18 @@ export function appView(chat, kept, redraw, signal) {
   const face = h('span', { class: 'face' });
   const name = h('h2', { class: 'name', dir: 'auto' });
   const about = h('p', { class: 'about' });
-  const menuButton = h('button', { class: 'icon-button', type: 'button', 'aria-label': t('menu'), title: t('menu'), 'aria-expanded': 'false', on: { click: toggleMenu } }, icon('more'));
+  const menuButton = h(
+    'button',
+    {
+      class: 'icon-button',
+      type: 'button',
+      'aria-label': t('menu'),
+      title: t('menu'),
+      'aria-expanded': 'false',
+      on: { click: toggleMenu },
+    },
+    icon('more'),
+  );
   const listPane = h(
     'div',
     { class: 'list-pane' },
@@ -30,13 +41,30 @@ export function appView(chat, kept, redraw, signal) {
       { class: 'bar' },
       face,
       h('div', { class: 'who' }, name, about),
-      h('button', { class: 'icon-button', type: 'button', 'aria-label': t('newConversation'), title: t('newConversation'), on: { click: begin } }, icon('compose')),
+      h(
+        'button',
+        {
+          class: 'icon-button',
+          type: 'button',
+          'aria-label': t('newConversation'),
+          title: t('newConversation'),
+          on: { click: begin },
+        },
+        icon('compose'),
+      ),
       menuButton,
     ),
     list.element,
   );
   const threadPane = h('section', { class: 'thread-pane' });
-  const element = h('main', { class: 'app', data: { view: 'list' } }, h('h1', { class: 'hidden-text' }, t('appName')), bannerView(chat, signal).element, listPane, threadPane);
+  const element = h(
+    'main',
+    { class: 'app', data: { view: 'list' } },
+    h('h1', { class: 'hidden-text' }, t('appName')),
+    bannerView(chat, signal).element,
+    listPane,
+    threadPane,
+  );
 
   // --- the conversation that is open
 
@@ -70,9 +98,17 @@ export function appView(chat, kept, redraw, signal) {
   }
 
   function missing() {
-    if (chat.listState === 'loading') return h('div', { class: 'empty' }, h('span', { class: 'spinner', role: 'img', 'aria-label': t('connecting') }));
+    if (chat.listState === 'loading')
+      return h('div', { class: 'empty' }, h('span', { class: 'spinner', role: 'img', 'aria-label': t('connecting') }));
     const back = () => replace({ conversation: '', panel: false });
-    return h('div', { class: 'empty' }, icon('warning'), h('h2', null, t('goneTitle')), h('p', null, t('goneHint')), h('button', { class: 'button', type: 'button', on: { click: back } }, t('backToList')));
+    return h(
+      'div',
+      { class: 'empty' },
+      icon('warning'),
+      h('h2', null, t('goneTitle')),
+      h('p', null, t('goneHint')),
+      h('button', { class: 'button', type: 'button', on: { click: back } }, t('backToList')),
+    );
   }
 
   function listChanged() {
@@ -148,13 +184,18 @@ export function appView(chat, kept, redraw, signal) {
 
   // --- life
 
-  document.addEventListener('keydown', (e) => {
-    if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k' && !document.querySelector('dialog[open]')) {
-      e.preventDefault();
-      if (element.dataset.view === 'thread' && matchMedia('(width < 720px)').matches) go({ conversation: '', panel: false });
-      list.focusSearch();
-    }
-  }, { signal });
+  document.addEventListener(
+    'keydown',
+    (e) => {
+      if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k' && !document.querySelector('dialog[open]')) {
+        e.preventDefault();
+        if (element.dataset.view === 'thread' && matchMedia('(width < 720px)').matches)
+          go({ conversation: '', panel: false });
+        list.focusSearch();
+      }
+    },
+    { signal },
+  );
 
   const offs = [
     chat.on('list', listChanged),

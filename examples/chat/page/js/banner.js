@@ -57,10 +57,24 @@ export function bannerView(chat, signal) {
       case 'offline':
         return [h('span', null, t('offline'))];
       case 'unauthorized':
-        return [h('span', null, t('unauthorized')), h('button', { class: 'link-button', type: 'button', on: { click: () => location.reload() } }, t('signInAgain'))];
+        return [
+          h('span', null, t('unauthorized')),
+          h(
+            'button',
+            { class: 'link-button', type: 'button', on: { click: () => location.reload() } },
+            t('signInAgain'),
+          ),
+        ];
       case 'kicked':
       case 'closed':
-        return [h('span', null, t('kicked')), h('button', { class: 'link-button', type: 'button', on: { click: () => location.reload() } }, t('connectHere'))];
+        return [
+          h('span', null, t('kicked')),
+          h(
+            'button',
+            { class: 'link-button', type: 'button', on: { click: () => location.reload() } },
+            t('connectHere'),
+          ),
+        ];
       default:
         return [h('span', { class: 'spinner', 'aria-hidden': 'true' }), h('span', null, t('connecting'))];
     }

@@ -14,7 +14,7 @@ export function plainText(message) {
 }
 
 const address = /\bhttps?:\/\/[^\s<>"'“”‘’（）()，。！？；、]+/gu;
-const onlySymbols = /^(?:\p{Extended_Pictographic}[\u{1f3fb}-\u{1f3ff}\u200d\ufe0f]*){1,3}$/u;
+const onlySymbols = /^(?:\p{Extended_Pictographic}(?:[\u{1f3fb}-\u{1f3ff}]|\u200d|\ufe0f)*){1,3}$/u;
 
 /** Text with its web addresses as links. */
 function textWithLinks(text) {
@@ -23,7 +23,10 @@ function textWithLinks(text) {
   for (const match of text.matchAll(address)) {
     const shown = match[0].replace(/[.,!?;:]+$/, '');
     if (!URL.canParse?.(shown)) continue;
-    parts.push(text.slice(end, match.index), h('a', { href: shown, target: '_blank', rel: 'noopener noreferrer nofollow' }, shown));
+    parts.push(
+      text.slice(end, match.index),
+      h('a', { href: shown, target: '_blank', rel: 'noopener noreferrer nofollow' }, shown),
+    );
     end = match.index + shown.length;
   }
   parts.push(text.slice(end));
@@ -31,7 +34,13 @@ function textWithLinks(text) {
 }
 
 const stateIcons = { sending: 'clock', sent: 'sent', delivered: 'delivered', read: 'delivered', failed: 'warning' };
-const stateWords = { sending: 'stateSending', sent: 'stateSent', delivered: 'stateDelivered', read: 'stateRead', failed: 'stateFailed' };
+const stateWords = {
+  sending: 'stateSending',
+  sent: 'stateSent',
+  delivered: 'stateDelivered',
+  read: 'stateRead',
+  failed: 'stateFailed',
+};
 
 /** What a row looks like, as a string: equal means that nothing is to be drawn. */
 export function looks(row, { state, group, profile }) {
@@ -67,7 +76,8 @@ export function drawMessage(element, row, view) {
     ...[
       withAvatar && row.first && h('span', { class: 'sender', dir: 'auto' }, profile.name || profile.id),
       withAvatar && row.last && personAvatar(profile, 'small'),
-      !(withAvatar && row.first) && h('span', { class: 'hidden-text' }, row.own ? t('you') : profile.name || profile.id),
+      !(withAvatar && row.first) &&
+        h('span', { class: 'hidden-text' }, row.own ? t('you') : profile.name || profile.id),
       bubble,
       state === 'failed' && failure(row.item, error, view),
     ].filter(Boolean),
@@ -80,8 +90,18 @@ function meta(row, state) {
     'span',
     { class: 'meta' },
     message.editedAt && !message.recalled && h('span', null, t('edited')),
-    h('time', { datetime: new Date(message.time).toISOString(), title: fullTime(message.time) }, clockTime(message.time)),
-    row.own && h('span', { class: `state ${state}`, title: t(stateWords[state]) }, icon(stateIcons[state]), h('span', { class: 'hidden-text' }, t(stateWords[state]))),
+    h(
+      'time',
+      { datetime: new Date(message.time).toISOString(), title: fullTime(message.time) },
+      clockTime(message.time),
+    ),
+    row.own &&
+      h(
+        'span',
+        { class: `state ${state}`, title: t(stateWords[state]) },
+        icon(stateIcons[state]),
+        h('span', { class: 'hidden-text' }, t(stateWords[state])),
+      ),
   );
 }
 

@@ -127,7 +127,10 @@ export class Chat {
 
   async loadPeople() {
     if (this.#people.size > 0) return;
-    const list = await fetch('/people').then((r) => (r.ok ? r.json() : []), () => []);
+    const list = await fetch('/people').then(
+      (r) => (r.ok ? r.json() : []),
+      () => [],
+    );
     for (const p of list) this.#people.set(p.id, p);
   }
 
@@ -307,7 +310,8 @@ export class Chat {
 
   #itemOf(item) {
     if (item.type === 'gap') return { kind: 'gap', key: item.key, from: item.from, to: item.to };
-    if (item.type === 'message') return { kind: 'message', key: item.key, message: item.message, status: 'sent', error: null };
+    if (item.type === 'message')
+      return { kind: 'message', key: item.key, message: item.message, status: 'sent', error: null };
     const { clientId, params, time, status, error } = item.outgoing;
     const content = typeof params.content === 'string' ? { text: params.content } : params.content;
     return {

@@ -15,8 +15,13 @@ const composingKey = 229;
  */
 export function composer({ name, text, on }) {
   const area = h('textarea', {
-    rows: '1', autocomplete: 'off', enterkeyhint: 'send', dir: 'auto',
-    'aria-label': t('writeTo', { name }), placeholder: t('write'), prop: { value: text },
+    rows: '1',
+    autocomplete: 'off',
+    enterkeyhint: 'send',
+    dir: 'auto',
+    'aria-label': t('writeTo', { name }),
+    placeholder: t('write'),
+    prop: { value: text },
   });
   const button = h('button', { class: 'icon-button send', type: 'submit', 'aria-label': t('send') }, icon('send'));
 

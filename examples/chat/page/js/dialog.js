@@ -20,7 +20,11 @@ export function openDialog(title, fill) {
       'header',
       null,
       h('h2', { id }, title),
-      h('button', { class: 'icon-button', type: 'button', 'aria-label': t('close'), on: { click: close } }, icon('close')),
+      h(
+        'button',
+        { class: 'icon-button', type: 'button', 'aria-label': t('close'), on: { click: close } },
+        icon('close'),
+      ),
     ),
     ...fill(close),
   );
@@ -50,7 +54,12 @@ export function confirm({ title, text, action, act, explain }) {
     });
     return [
       h('div', { class: 'body' }, h('p', null, text), problem),
-      h('footer', null, h('button', { class: 'button', type: 'button', autofocus: true, on: { click: close } }, t('cancel')), doIt),
+      h(
+        'footer',
+        null,
+        h('button', { class: 'button', type: 'button', autofocus: true, on: { click: close } }, t('cancel')),
+        doIt,
+      ),
     ];
   });
 }

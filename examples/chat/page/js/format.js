@@ -6,9 +6,8 @@ const formats = new Map();
 
 function format(options) {
   const key = locale() + JSON.stringify(options);
-  let f = formats.get(key);
-  if (!f) formats.set(key, (f = new Intl.DateTimeFormat(locale(), options)));
-  return f;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale(), options));
+  return formats.get(key);
 }
 
 /** Days between the day of a time and today, by the local calendar. */
@@ -28,7 +27,8 @@ export function shortTime(ms) {
   if (ago <= 0) return clockTime(ms);
   if (ago === 1) return t('yesterday');
   if (ago < 7) return format({ weekday: 'short' }).format(ms);
-  if (new Date(ms).getFullYear() === new Date().getFullYear()) return format({ month: 'short', day: 'numeric' }).format(ms);
+  if (new Date(ms).getFullYear() === new Date().getFullYear())
+    return format({ month: 'short', day: 'numeric' }).format(ms);
   return format({ year: 'numeric', month: 'numeric', day: 'numeric' }).format(ms);
 }
 

@@ -14,11 +14,22 @@ import { currentRoute, go, onRoute } from './route.js';
  * @param begin opens the dialog for a new conversation
  */
 export function listView(chat, drafts, begin, signal) {
-  const search = h('input', { type: 'search', 'aria-label': t('search'), placeholder: t('search'), autocomplete: 'off', spellcheck: 'false' });
+  const search = h('input', {
+    type: 'search',
+    'aria-label': t('search'),
+    placeholder: t('search'),
+    autocomplete: 'off',
+    spellcheck: 'false',
+  });
   const list = h('ul', { 'aria-label': t('conversations') });
   const empty = h('div', { class: 'empty', hidden: true });
   const nav = h('nav', { class: 'conversations', 'aria-label': t('conversations') }, list, empty);
-  const element = h('div', { class: 'list' }, h('div', { class: 'search', role: 'search' }, icon('search'), search), nav);
+  const element = h(
+    'div',
+    { class: 'list' },
+    h('div', { class: 'search', role: 'search' }, icon('search'), search),
+    nav,
+  );
 
   /** The one row that Tab stops at. */
   let stop = '';
@@ -30,7 +41,9 @@ export function listView(chat, drafts, begin, signal) {
       if (c.kind === 'direct' && c.seq === 0 && !chat.lastOf(c.id) && c.id !== open) return false;
       if (!query) return true;
       const last = chat.lastOf(c.id);
-      return [chat.title(c), c.peer ?? '', last ? plainText(last.message) : ''].some((text) => text.toLocaleLowerCase().includes(query));
+      return [chat.title(c), c.peer ?? '', last ? plainText(last.message) : ''].some((text) =>
+        text.toLocaleLowerCase().includes(query),
+      );
     });
   }
 
@@ -40,8 +53,15 @@ export function listView(chat, drafts, begin, signal) {
     if (!shown.some((c) => c.id === stop)) stop = shown.some((c) => c.id === open) ? open : (shown[0]?.id ?? '');
     const loading = chat.listState === 'loading' && chat.conversations.length === 0;
     list.setAttribute('aria-busy', String(loading));
-    if (loading) list.replaceChildren(...[1, 2, 3, 4, 5].map(() => h('li', { class: 'skeleton', 'aria-hidden': 'true' })));
-    else keyed(list, shown.map((c) => ({ key: c.id, conversation: c })), make, update);
+    if (loading)
+      list.replaceChildren(...[1, 2, 3, 4, 5].map(() => h('li', { class: 'skeleton', 'aria-hidden': 'true' })));
+    else
+      keyed(
+        list,
+        shown.map((c) => ({ key: c.id, conversation: c })),
+        make,
+        update,
+      );
     drawEmpty(shown.length === 0 && !loading);
   }
 
@@ -51,21 +71,29 @@ export function listView(chat, drafts, begin, signal) {
     if (!needed) return;
     const query = search.value.trim();
     if (chat.listState === 'failed') {
-      empty.replaceChildren(
-        icon('warning'), h('h2', null, t('listFailed')), h('p', null, explain(chat.listError)),
-      );
+      empty.replaceChildren(icon('warning'), h('h2', null, t('listFailed')), h('p', null, explain(chat.listError)));
     } else if (query && chat.conversations.length > 0) {
-      empty.replaceChildren(icon('search'), h('h2', null, t('listNothing')), h('p', null, t('listNothingHint', { query })));
+      empty.replaceChildren(
+        icon('search'),
+        h('h2', null, t('listNothing')),
+        h('p', null, t('listNothingHint', { query })),
+      );
     } else {
       empty.replaceChildren(
-        icon('chat'), h('h2', null, t('listEmpty')), h('p', null, t('listEmptyHint')),
+        icon('chat'),
+        h('h2', null, t('listEmpty')),
+        h('p', null, t('listEmptyHint')),
         h('button', { class: 'button', type: 'button', on: { click: begin } }, t('newConversation')),
       );
     }
   }
 
   function make(row) {
-    const button = h('button', { class: 'conversation', type: 'button', on: { click: () => go({ conversation: row.key, panel: false }) } });
+    const button = h('button', {
+      class: 'conversation',
+      type: 'button',
+      on: { click: () => go({ conversation: row.key, panel: false }) },
+    });
     const item = h('li', null, button);
     update(item, row);
     return item;
@@ -92,12 +120,23 @@ export function listView(chat, drafts, begin, signal) {
       h(
         'span',
         { class: 'lines' },
-        h('span', { class: 'line' }, h('span', { class: 'title', dir: 'auto' }, title), h('span', { class: 'time' }, time)),
+        h(
+          'span',
+          { class: 'line' },
+          h('span', { class: 'title', dir: 'auto' }, title),
+          h('span', { class: 'time' }, time),
+        ),
         h(
           'span',
           { class: 'line' },
           h('span', { class: 'preview' }, line[1] && h('span', { class: line[1] }, `${line[2]} `), line[0]),
-          unread > 0 && h('span', { class: 'badge' }, h('span', { 'aria-hidden': 'true' }, unread > 99 ? '99+' : String(unread)), h('span', { class: 'hidden-text' }, t('unread', { n: unread }))),
+          unread > 0 &&
+            h(
+              'span',
+              { class: 'badge' },
+              h('span', { 'aria-hidden': 'true' }, unread > 99 ? '99+' : String(unread)),
+              h('span', { class: 'hidden-text' }, t('unread', { n: unread })),
+            ),
         ),
       ),
     );
@@ -167,7 +206,10 @@ export function listView(chat, drafts, begin, signal) {
     /** Back from a conversation, to its row. */
     focus() {
       const open = currentRoute().conversation;
-      focusRow([...list.children].find((i) => i.rowKey === (open || stop))?.firstElementChild ?? list.querySelector('.conversation'));
+      focusRow(
+        [...list.children].find((i) => i.rowKey === (open || stop))?.firstElementChild ??
+          list.querySelector('.conversation'),
+      );
     },
   };
 }

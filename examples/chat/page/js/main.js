@@ -27,7 +27,8 @@ function draw() {
 
 // iOS lays its keyboard over the page: make the page as high as what is left.
 visualViewport?.addEventListener('resize', () => {
-  if (visualViewport.scale === 1) document.documentElement.style.setProperty('--app-height', `${visualViewport.height}px`);
+  if (visualViewport.scale === 1)
+    document.documentElement.style.setProperty('--app-height', `${visualViewport.height}px`);
 });
 
 draw();

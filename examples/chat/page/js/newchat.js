@@ -13,7 +13,8 @@ export function findPeople(chat, query, without = []) {
   const wanted = query.trim().toLocaleLowerCase();
   const known = chat.knownPeople().filter((p) => p.id !== chat.me.id && !without.includes(p.id));
   const found = known.filter((p) => !wanted || p.id.includes(wanted) || p.name.toLocaleLowerCase().includes(wanted));
-  const exact = validName.test(wanted) && wanted !== chat.me.id && !without.includes(wanted) && !known.some((p) => p.id === wanted);
+  const exact =
+    validName.test(wanted) && wanted !== chat.me.id && !without.includes(wanted) && !known.some((p) => p.id === wanted);
   return exact ? [...found, { id: wanted, name: wanted, avatar: `/avatar/${wanted}.svg` }] : found;
 }
 
@@ -23,11 +24,29 @@ export function newConversation(chat, opened) {
   const chosen = new Map();
 
   openDialog(t('newConversation'), (close) => {
-    const title = h('input', { class: 'field', id: 'new-title', autocomplete: 'off', maxlength: '80', placeholder: t('groupNameHint'), dir: 'auto' });
-    const titlePart = h('div', { hidden: true }, h('label', { class: 'label', for: 'new-title' }, t('groupName')), title);
+    const title = h('input', {
+      class: 'field',
+      id: 'new-title',
+      autocomplete: 'off',
+      maxlength: '80',
+      placeholder: t('groupNameHint'),
+      dir: 'auto',
+    });
+    const titlePart = h(
+      'div',
+      { hidden: true },
+      h('label', { class: 'label', for: 'new-title' }, t('groupName')),
+      title,
+    );
     const query = h('input', {
-      class: 'field', id: 'new-query', type: 'search', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false',
-      placeholder: t('nameOrId'), autofocus: true,
+      class: 'field',
+      id: 'new-query',
+      type: 'search',
+      autocomplete: 'off',
+      autocapitalize: 'none',
+      spellcheck: 'false',
+      placeholder: t('nameOrId'),
+      autofocus: true,
     });
     const queryLabel = h('label', { class: 'label', for: 'new-query' });
     const chips = h('ul', { class: 'chips', hidden: true });
@@ -53,11 +72,25 @@ export function newConversation(chat, opened) {
         draw();
         query.focus();
       };
-      return h('li', null, h('button', { class: 'chip', type: 'button', 'aria-label': t('remove', { name: p.name }), on: { click: drop } }, personAvatar(p), p.name, icon('close')));
+      return h(
+        'li',
+        null,
+        h(
+          'button',
+          { class: 'chip', type: 'button', 'aria-label': t('remove', { name: p.name }), on: { click: drop } },
+          personAvatar(p),
+          p.name,
+          icon('close'),
+        ),
+      );
     }
 
     function line(p) {
-      const button = h('button', { class: 'person', type: 'button', 'aria-pressed': String(chosen.has(p.id)), data: { user: p.id } }, ...personLine(p, h('span', { class: 'mark' }, icon('check'))));
+      const button = h(
+        'button',
+        { class: 'person', type: 'button', 'aria-pressed': String(chosen.has(p.id)), data: { user: p.id } },
+        ...personLine(p, h('span', { class: 'mark' }, icon('check'))),
+      );
       button.addEventListener('click', () => {
         const had = chosen.has(p.id);
         if (kind === 'direct') chosen.clear();
@@ -75,7 +108,8 @@ export function newConversation(chat, opened) {
       problem.hidden = true;
       try {
         const users = [...chosen.keys()];
-        const id = kind === 'group' ? await chat.createGroup(title.value.trim(), users) : await chat.createDirect(users[0]);
+        const id =
+          kind === 'group' ? await chat.createGroup(title.value.trim(), users) : await chat.createDirect(users[0]);
         close();
         opened(id);
       } catch (error) {
@@ -111,11 +145,19 @@ export function newConversation(chat, opened) {
       const to = all.indexOf(document.activeElement) + step;
       (to < 0 ? query : all[Math.min(to, all.length - 1)]).focus();
     });
-    const kinds = choices(t('newConversation'), [{ id: 'direct', name: t('kindDirect') }, { id: 'group', name: t('kindGroup') }], kind, (k) => {
-      kind = k;
-      if (kind === 'direct') for (const id of [...chosen.keys()].slice(1)) chosen.delete(id);
-      draw();
-    });
+    const kinds = choices(
+      t('newConversation'),
+      [
+        { id: 'direct', name: t('kindDirect') },
+        { id: 'group', name: t('kindGroup') },
+      ],
+      kind,
+      (k) => {
+        kind = k;
+        if (kind === 'direct') for (const id of [...chosen.keys()].slice(1)) chosen.delete(id);
+        draw();
+      },
+    );
     draw();
     chat.loadPeople().then(draw);
     return [

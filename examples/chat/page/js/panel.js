@@ -13,23 +13,47 @@ export function panelView(chat, conversation, close, signal) {
   const people = h('ul', { class: 'people' });
   const problem = h('p', { class: 'error-text', role: 'alert', hidden: true });
   const listProblem = h('p', { class: 'error-text', role: 'alert', hidden: true });
-  const field = h('input', { class: 'field', id: 'add-member', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', placeholder: t('nameOrId'), list: 'add-suggestions' });
+  const field = h('input', {
+    class: 'field',
+    id: 'add-member',
+    autocomplete: 'off',
+    autocapitalize: 'none',
+    spellcheck: 'false',
+    placeholder: t('nameOrId'),
+    list: 'add-suggestions',
+  });
   const suggestions = h('datalist', { id: 'add-suggestions' });
   const addButton = h('button', { class: 'button', type: 'submit' }, t('add'));
   const add = h(
     'section',
     { hidden: true },
-    h('form', { novalidate: true, on: { submit: addOne } }, h('label', { class: 'label', for: 'add-member' }, t('addMember')), h('div', { class: 'add-people' }, field, addButton), problem),
+    h(
+      'form',
+      { novalidate: true, on: { submit: addOne } },
+      h('label', { class: 'label', for: 'add-member' }, t('addMember')),
+      h('div', { class: 'add-people' }, field, addButton),
+      problem,
+    ),
     suggestions,
   );
   const leave = h('button', { class: 'button danger leave', type: 'button', on: { click: askLeave } }, t('leave'));
   const leaveHint = h('p', { class: 'hint', hidden: true }, t('leaveOwner'));
-  const closeButton = h('button', { class: 'icon-button', type: 'button', 'aria-label': t('close'), on: { click: close } }, icon('close'));
+  const closeButton = h(
+    'button',
+    { class: 'icon-button', type: 'button', 'aria-label': t('close'), on: { click: close } },
+    icon('close'),
+  );
   const element = h(
     'aside',
     { class: 'panel', 'aria-label': t('groupInfo') },
     h('div', { class: 'bar' }, h('h2', { class: 'who name' }, t('groupInfo')), closeButton),
-    h('div', { class: 'summary' }, groupAvatar(conversation, 'large'), h('h3', { dir: 'auto' }, chat.title(conversation)), count),
+    h(
+      'div',
+      { class: 'summary' },
+      groupAvatar(conversation, 'large'),
+      h('h3', { dir: 'auto' }, chat.title(conversation)),
+      count,
+    ),
     add,
     h('section', null, h('h4', null, t('memberList')), people, listProblem),
     h('section', null, leave, leaveHint),
@@ -47,12 +71,22 @@ export function panelView(chat, conversation, close, signal) {
     leaveHint.hidden = !soleOwner;
     listProblem.hidden = !members.error;
     if (members.error) listProblem.textContent = `${t('membersFailed')} ${explain(members.error)}`;
-    keyed(people, list.map((m) => ({ key: m.user, member: m, removable: owner && m.user !== chat.me.id })), (row) => {
-      const item = h('li', { class: 'person' });
-      drawMember(item, row);
-      return item;
-    }, drawMember);
-    suggestions.replaceChildren(...chat.knownPeople().filter((p) => !list.some((m) => m.user === p.id)).map((p) => h('option', { value: p.id }, p.name)));
+    keyed(
+      people,
+      list.map((m) => ({ key: m.user, member: m, removable: owner && m.user !== chat.me.id })),
+      (row) => {
+        const item = h('li', { class: 'person' });
+        drawMember(item, row);
+        return item;
+      },
+      drawMember,
+    );
+    suggestions.replaceChildren(
+      ...chat
+        .knownPeople()
+        .filter((p) => !list.some((m) => m.user === p.id))
+        .map((p) => h('option', { value: p.id }, p.name)),
+    );
   }
 
   function drawMember(item, { member, removable }) {
@@ -67,7 +101,18 @@ export function panelView(chat, conversation, close, signal) {
         { ...profile, name: member.user === chat.me.id ? `${name} (${t('you')})` : name },
         ...[
           role && h('span', { class: 'role' }, role),
-          removable && h('button', { class: 'icon-button', type: 'button', 'aria-label': t('remove', { name }), title: t('remove', { name }), on: { click: () => askRemove(member.user, name) } }, icon('close')),
+          removable &&
+            h(
+              'button',
+              {
+                class: 'icon-button',
+                type: 'button',
+                'aria-label': t('remove', { name }),
+                title: t('remove', { name }),
+                on: { click: () => askRemove(member.user, name) },
+              },
+              icon('close'),
+            ),
         ].filter(Boolean),
       ),
     );
@@ -98,7 +143,10 @@ export function panelView(chat, conversation, close, signal) {
 
   function askRemove(user, name) {
     confirm({
-      title: t('removeTitle', { name }), text: t('removeText'), action: t('removeDo'), explain,
+      title: t('removeTitle', { name }),
+      text: t('removeText'),
+      action: t('removeDo'),
+      explain,
       act: async () => {
         await chat.removeMember(id, user);
         closeButton.focus();

@@ -18,7 +18,11 @@ function initial(text) {
 
 /** The avatar of a profile {id, name, avatar}. Its letter stays where the picture fails. */
 export function personAvatar(profile, size = '') {
-  const element = h('span', { class: `avatar ${size}`, 'aria-hidden': 'true', data: { tone: tone(profile.id) } }, initial(profile.name || profile.id));
+  const element = h(
+    'span',
+    { class: `avatar ${size}`, 'aria-hidden': 'true', data: { tone: tone(profile.id) } },
+    initial(profile.name || profile.id),
+  );
   if (profile.avatar) {
     const picture = h('img', { src: profile.avatar, alt: '', decoding: 'async', draggable: 'false' });
     picture.addEventListener('error', () => picture.remove());
@@ -44,7 +48,12 @@ export function conversationAvatar(chat, conversation, size) {
 export function personLine(profile, ...rest) {
   return [
     personAvatar(profile, 'medium'),
-    h('span', { class: 'who' }, h('span', { class: 'name', dir: 'auto' }, profile.name || profile.id), h('span', { class: 'id' }, `@${profile.id}`)),
+    h(
+      'span',
+      { class: 'who' },
+      h('span', { class: 'name', dir: 'auto' }, profile.name || profile.id),
+      h('span', { class: 'id' }, `@${profile.id}`),
+    ),
     ...rest,
   ];
 }

@@ -41,7 +41,11 @@ export function toRows(items, me, unreadAfter) {
       continue;
     }
     const row = { kind: 'message', key: item.key, item, own: message.from === me, first: true, last: true };
-    if (previous && previous.item.message.from === message.from && message.time - previous.item.message.time < togetherMs) {
+    if (
+      previous &&
+      previous.item.message.from === message.from &&
+      message.time - previous.item.message.time < togetherMs
+    ) {
       previous.last = false;
       row.first = false;
     }

@@ -25,7 +25,12 @@ export function choices(label, options, chosen, choose) {
 
 export function themeChoice() {
   const names = { system: t('themeSystem'), light: t('themeLight'), dark: t('themeDark') };
-  return choices(t('theme'), themes.map((id) => ({ id, name: names[id] })), currentTheme(), chooseTheme);
+  return choices(
+    t('theme'),
+    themes.map((id) => ({ id, name: names[id] })),
+    currentTheme(),
+    chooseTheme,
+  );
 }
 
 /** changed is called after another language was chosen: draw everything anew. */

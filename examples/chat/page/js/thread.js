@@ -20,11 +20,27 @@ export function threadView(chat, conversation, { memory, drafts, leave, pane }, 
   const name = h('h2', { class: 'name', dir: 'auto' });
   const about = h('p', { class: 'about' });
   const face = h('span', { class: 'face' });
-  const info = group && h('button', { class: 'icon-button', type: 'button', 'aria-label': t('groupInfo'), title: t('groupInfo'), on: { click: togglePanel } }, icon('panel'));
+  const info = group
+    ? h(
+        'button',
+        {
+          class: 'icon-button',
+          type: 'button',
+          'aria-label': t('groupInfo'),
+          title: t('groupInfo'),
+          on: { click: togglePanel },
+        },
+        icon('panel'),
+      )
+    : null;
   const header = h(
     'header',
     { class: 'bar' },
-    h('button', { class: 'icon-button back', type: 'button', 'aria-label': t('backToList'), on: { click: toList } }, icon('back')),
+    h(
+      'button',
+      { class: 'icon-button back', type: 'button', 'aria-label': t('backToList'), on: { click: toList } },
+      icon('back'),
+    ),
     face,
     h('div', { class: 'who' }, name, about),
     info,
@@ -39,7 +55,7 @@ export function threadView(chat, conversation, { memory, drafts, leave, pane }, 
         chat.send(id, text);
         timeline.sent();
       },
-      leave: escape,
+      leave: outward,
     },
   });
   const thread = h('div', { class: 'thread' }, timeline.element, writing.element);
@@ -65,7 +81,7 @@ export function threadView(chat, conversation, { memory, drafts, leave, pane }, 
   /** The panel as the address says. */
   function drawPanel() {
     const wanted = group && currentRoute().panel;
-    info && info.setAttribute('aria-expanded', String(wanted));
+    info?.setAttribute('aria-expanded', String(wanted));
     pane.classList.toggle('with-panel', wanted);
     if (wanted === Boolean(panel)) return;
     if (wanted) {
@@ -88,18 +104,22 @@ export function threadView(chat, conversation, { memory, drafts, leave, pane }, 
   }
 
   /** Esc: one step out. */
-  function escape() {
+  function outward() {
     if (panel) togglePanel();
     else if (matchMedia('(width < 720px)').matches) toList();
     else leave();
   }
 
-  pane.addEventListener('keydown', (e) => {
-    if (e.key !== 'Escape' || e.defaultPrevented) return;
-    e.preventDefault();
-    if (panel?.element.contains(e.target) || !thread.contains(e.target)) escape();
-    else writing.focus();
-  }, { signal });
+  pane.addEventListener(
+    'keydown',
+    (e) => {
+      if (e.key !== 'Escape' || e.defaultPrevented) return;
+      e.preventDefault();
+      if (panel?.element.contains(e.target) || !thread.contains(e.target)) outward();
+      else writing.focus();
+    },
+    { signal },
+  );
 
   const offs = [chat.on('list', draw), chat.on('profiles', draw)];
   signal.addEventListener('abort', () => {

@@ -31,7 +31,18 @@ export function timelineView(chat, conversation, memory, signal) {
 
   const older = h('div', { class: 'older', hidden: true });
   const rows = h('div', { class: 'rows' });
-  const log = h('div', { class: 'log', role: 'log', tabindex: '0', 'aria-live': 'off', 'aria-label': t('messages', { title: chat.title(conversation) }) }, older, rows);
+  const log = h(
+    'div',
+    {
+      class: 'log',
+      role: 'log',
+      tabindex: '0',
+      'aria-live': 'off',
+      'aria-label': t('messages', { title: chat.title(conversation) }),
+    },
+    older,
+    rows,
+  );
   const newest = h('button', { class: 'newest', type: 'button', hidden: true, on: { click: () => toNewest(true) } });
   const empty = h('div', { class: 'empty', hidden: true });
   const floatingDay = h('div', { class: 'floating-day', 'aria-hidden': 'true' });
@@ -64,7 +75,8 @@ export function timelineView(chat, conversation, memory, signal) {
 
   function makeRow(row) {
     if (row.kind === 'day') return h('div', { class: 'day', role: 'separator' }, h('span', null, dayName(row.time)));
-    if (row.kind === 'divider') return h('div', { class: 'divider', role: 'separator' }, h('span', null, t('newMessages')));
+    if (row.kind === 'divider')
+      return h('div', { class: 'divider', role: 'separator' }, h('span', null, t('newMessages')));
     if (row.kind === 'gap') return gap(row.item);
     if (row.kind === 'notice') return h('div', { class: 'notice', dir: 'auto' }, plainText(row.item.message));
     const made = h('article', { class: 'message', tabindex: '-1' });
@@ -112,7 +124,15 @@ export function timelineView(chat, conversation, memory, signal) {
     const { loading, more, error } = timeline;
     older.hidden = items.length === 0;
     if (error && items.length > 0) {
-      older.replaceChildren(h('span', null, t('olderFailed'), ' ', h('button', { class: 'link-button', type: 'button', on: { click: load } }, t('retry'))));
+      older.replaceChildren(
+        h(
+          'span',
+          null,
+          t('olderFailed'),
+          ' ',
+          h('button', { class: 'link-button', type: 'button', on: { click: load } }, t('retry')),
+        ),
+      );
     } else if (more) {
       older.replaceChildren(h('span', { class: 'spinner', role: 'img', 'aria-label': t('loadingOlder') }));
     } else {
@@ -122,7 +142,9 @@ export function timelineView(chat, conversation, memory, signal) {
     if (items.length > 0) return;
     if (error) {
       empty.replaceChildren(
-        icon('warning'), h('h2', null, t('threadFailed')), h('p', null, explain(error)),
+        icon('warning'),
+        h('h2', null, t('threadFailed')),
+        h('p', null, explain(error)),
         h('button', { class: 'button', type: 'button', on: { click: load } }, t('retry')),
       );
     } else if (loading || timeline.items.length > 0) {
@@ -148,7 +170,13 @@ export function timelineView(chat, conversation, memory, signal) {
   /** The first unread message is loaded, or too far away. */
   function reachesUnread(items) {
     const first = items.find((i) => i.message?.seq)?.message.seq ?? 0;
-    return first <= unreadAfter + 1 || unreadAfter === 0 || items.length >= unreadReach || !timeline.more || Boolean(timeline.error);
+    return (
+      first <= unreadAfter + 1 ||
+      unreadAfter === 0 ||
+      items.length >= unreadReach ||
+      !timeline.more ||
+      Boolean(timeline.error)
+    );
   }
 
   /** At first: where one was, else at what is unread, else at the end. */
@@ -158,12 +186,16 @@ export function timelineView(chat, conversation, memory, signal) {
     const row = memory.place && [...rows.children].find((r) => r.rowKey === memory.place.key);
     const divider = rows.querySelector('.divider');
     if (row) log.scrollTop += row.getBoundingClientRect().top - log.getBoundingClientRect().top - memory.place.offset;
-    else if (divider) log.scrollTop += divider.getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 4;
+    else if (divider)
+      log.scrollTop += divider.getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 4;
     else log.scrollTop = log.scrollHeight;
   }
 
   function toNewest(smooth) {
-    log.scrollTo({ top: log.scrollHeight, behavior: smooth && !matchMedia('(prefers-reduced-motion: reduce)').matches ? 'smooth' : 'instant' });
+    log.scrollTo({
+      top: log.scrollHeight,
+      behavior: smooth && !matchMedia('(prefers-reduced-motion: reduce)').matches ? 'smooth' : 'instant',
+    });
     log.focus({ preventScroll: true });
   }
 
@@ -186,7 +218,12 @@ export function timelineView(chat, conversation, memory, signal) {
       for (const { message } of messages) seen = Math.max(seen, message.seq);
     } else {
       const hidden = new Set();
-      for (let row = rows.lastElementChild; row && row.getBoundingClientRect().bottom > bottom + 8; row = row.previousElementSibling) hidden.add(row.rowKey);
+      for (
+        let row = rows.lastElementChild;
+        row && row.getBoundingClientRect().bottom > bottom + 8;
+        row = row.previousElementSibling
+      )
+        hidden.add(row.rowKey);
       for (const { key, message } of messages) if (!hidden.has(key)) seen = Math.max(seen, message.seq);
     }
     drawPill();

@@ -15,10 +15,21 @@ export const validName = /^[a-z0-9_-]{1,32}$/;
 
 export function welcome(redraw) {
   document.title = t('appName');
-  const problem = h('p', { class: 'error-text', id: 'name-problem', role: 'alert', hidden: true }, t('welcomeNameWrong'));
+  const problem = h(
+    'p',
+    { class: 'error-text', id: 'name-problem', role: 'alert', hidden: true },
+    t('welcomeNameWrong'),
+  );
   const field = h('input', {
-    class: 'field', id: 'name', name: 'user', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false',
-    maxlength: '32', placeholder: t('welcomeNameHint'), 'aria-describedby': 'name-problem',
+    class: 'field',
+    id: 'name',
+    name: 'user',
+    autocomplete: 'username',
+    autocapitalize: 'none',
+    spellcheck: 'false',
+    maxlength: '32',
+    placeholder: t('welcomeNameHint'),
+    'aria-describedby': 'name-problem',
   });
   const submit = (e) => {
     e.preventDefault();
@@ -57,7 +68,12 @@ export function welcome(redraw) {
         'form',
         { novalidate: true, on: { submit } },
         h('label', { class: 'label', for: 'name' }, t('welcomeName')),
-        h('div', { class: 'own-name' }, field, h('button', { class: 'button primary', type: 'submit' }, t('welcomeEnter'))),
+        h(
+          'div',
+          { class: 'own-name' },
+          field,
+          h('button', { class: 'button primary', type: 'submit' }, t('welcomeEnter')),
+        ),
         problem,
       ),
       h('div', { class: 'settings' }, languageChoice(redraw), themeChoice()),

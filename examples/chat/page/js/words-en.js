@@ -3,7 +3,8 @@ const plural = (n, one, many) => (n === 1 ? one : many);
 export const en = {
   appName: 'Chat',
   welcomeTitle: 'Good to see you.',
-  welcomeLead: 'This is a demonstration without passwords. Open both sample users side by side, in two windows, and let them talk.',
+  welcomeLead:
+    'This is a demonstration without passwords. Open both sample users side by side, in two windows, and let them talk.',
   welcomeName: 'Or come under a name of your own',
   welcomeNameHint: 'a to z, digits, - and _',
   welcomeEnter: 'Enter',
