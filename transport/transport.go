@@ -122,8 +122,8 @@ type Conn interface {
 	// Close tells the peer the code and reason (at most 123 bytes; longer ones
 	// are cut at a whole character) where the transport can, and ends the
 	// connection within a second: Write returns ErrClosed at once, Read when it
-	// has ended. Close does not wait for that, nor for a slow peer. Later calls do
-	// nothing.
+	// has ended. Close does not wait for that, and for a slow peer a moment at
+	// most. Later calls do nothing.
 	Close(code int, reason string) error
 }
 

@@ -40,6 +40,7 @@ func dial(addr, path, subprotocol string) (*socket, error) {
 		conn.Close()
 		return nil, err
 	}
+	resp.Body.Close() // there is none
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		conn.Close()
 		return nil, fmt.Errorf("upgrade: %s", resp.Status)

@@ -208,7 +208,7 @@ func (w *writer) begin() (tx *bbolt.Tx, err error) {
 
 // rollback does nothing where bbolt has closed the transaction itself.
 func (w *writer) rollback(tx *bbolt.Tx) {
-	guard(func() error { return tx.Rollback() })
+	_ = guard(func() error { return tx.Rollback() })
 }
 
 // applyAll tells whether anything is to be committed, and which write left the
@@ -265,7 +265,7 @@ func (w *writer) judge(err error, id int) error {
 // that got as far as the meta page is visible without being durable.
 func (w *writer) visible() (id int) {
 	id = int(^uint(0) >> 1)
-	guard(func() error {
+	_ = guard(func() error {
 		return w.store.db.View(func(tx *bbolt.Tx) error {
 			id = tx.ID()
 			return nil

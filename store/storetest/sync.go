@@ -31,7 +31,7 @@ func (e *env) walk(q store.SyncQuery, between func(page int)) (rows []store.Sync
 		case err != nil:
 			return nil, 0, err
 		case n > 1 && page.To != to:
-			return nil, 0, fmt.Errorf("To was %d, is %d", to, page.To)
+			return nil, 0, fmt.Errorf("the upper bound was %d, is %d", to, page.To)
 		case len(page.Rows) > q.Limit, page.More && len(page.Rows) == 0:
 			return nil, 0, fmt.Errorf("%d rows, limit %d, more %v", len(page.Rows), q.Limit, page.More)
 		}

@@ -80,6 +80,38 @@ func (s suite) ends(t *testing.T) {
 		wantClose(t, err, transport.CloseKicked, "first")
 	})
 
+	t.Run("a Close beside running Writes still tells the peer, after whole messages", func(t *testing.T) {
+		srv := s.server(t, roomy)
+		for i := range 50 {
+			c, client := srv.pair(t)
+			drain(c.Read)
+			msg := c.Prepare(payload(i, 300))
+			var writing sync.WaitGroup
+			begun := make(chan struct{}, 1)
+			writing.Go(func() {
+				for c.Write([]transport.Prepared{msg, msg}) == nil {
+					select {
+					case begun <- struct{}{}:
+					default:
+					}
+				}
+			})
+			writing.Go(func() {
+				<-begun
+				_ = c.Close(transport.CloseRestart, "now")
+			})
+			var err error
+			for err == nil {
+				var got []byte
+				if got, err = client.Read(); err == nil && string(got) != string(payload(i, 300)) {
+					t.Fatalf("got %q", got)
+				}
+			}
+			wantClose(t, err, transport.CloseRestart, "now")
+			writing.Wait()
+		}
+	})
+
 	t.Run("Close makes a waiting Read return", func(t *testing.T) {
 		c, _ := s.pair(t, roomy) // whose client neither reads nor answers
 		serverEnd := drain(c.Read)
@@ -229,7 +261,11 @@ func (s suite) slowPeers(t *testing.T) {
 			}
 		}
 		within(t, closeWithin, "the end", func() {
+			begin := time.Now()
 			must(t, c.Close(transport.CloseSlow, "too slow"))
+			if d := time.Since(begin); d > 200*time.Millisecond {
+				t.Errorf("Close took %v", d)
+			}
 			if err := <-failed; !errors.Is(err, transport.ErrClosed) {
 				t.Errorf("Write: %v", err)
 			}

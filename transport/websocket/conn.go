@@ -123,7 +123,7 @@ func (c *conn) next() (typ messageType, msg []byte, err error) {
 		n, err = r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		msg, err = append(make([]byte, 0, len(b)), b...), nil
 	}
 	if cap(b) <= maxScratch {
@@ -229,7 +229,7 @@ func (c *conn) cut() {
 	defer func() {
 		if p := recover(); p != nil {
 			c.transport.log.Error("websocket: panic in the library", "panic", p, "stack", string(debug.Stack()))
-			c.socket.Close()
+			_ = c.socket.Close()
 		}
 	}()
 	_ = c.lib.CloseNow() // it says that the connection is closed

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -96,6 +97,46 @@ func TestBrokenFramesEndTheConnection(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestARefusalReachesThePeer(t *testing.T) {
+	t.Run("also one that sends everything before it reads", func(t *testing.T) {
+		conn, client := pair(t, transport.Limits{MaxFrameBytes: 1000})
+		read := make(chan error, 1)
+		go func() {
+			_, err := conn.Read()
+			read <- err
+		}()
+		if err := client.send(frame(fin|opText, make([]byte, 32<<20))); err != nil {
+			t.Errorf("the client could not send to the end: %v", err)
+		}
+		_, err := client.Read()
+		var told *transport.CloseError
+		if !errors.As(err, &told) || told.Code != transport.CloseTooLarge {
+			t.Errorf("told %v", err)
+		}
+		if err := <-read; err != transport.ErrTooLarge {
+			t.Errorf("Read: %v", err)
+		}
+	})
+
+	t.Run("and is the end of the stream, so that the peer need not wait", func(t *testing.T) {
+		conn, client := pair(t, transport.Limits{})
+		begin := time.Now()
+		if err := client.send(frame(fin|opCont, nil)); err != nil {
+			t.Fatal(err)
+		}
+		go conn.Read()
+		if op, _, err := client.next(); op != opClose || err != nil {
+			t.Errorf("opcode %d, %v", op, err)
+		}
+		if _, _, err := client.next(); err != io.EOF {
+			t.Errorf("after the close frame: %v", err)
+		}
+		if d := time.Since(begin); d > 800*time.Millisecond {
+			t.Errorf("it took %v", d)
+		}
+	})
 }
 
 func TestUnusualFramesAreTaken(t *testing.T) {
@@ -209,6 +250,26 @@ func TestPingFlood(t *testing.T) {
 				return
 			default:
 				t.Fatalf("opcode %d with %q", op, payload)
+			}
+		}
+	})
+
+	t.Run("a Close in between still reaches the peer", func(t *testing.T) {
+		for range 50 {
+			conn, client := pair(t, transport.Limits{})
+			go func() {
+				flood := bytes.Repeat(frame(fin|opPing, nil), 20)
+				for client.send(flood) == nil {
+				}
+			}()
+			go conn.Read()
+			if op, _, err := client.next(); op != opPong || err != nil {
+				t.Fatalf("opcode %d, %v", op, err)
+			}
+			go conn.Close(transport.CloseKicked, "stop it")
+			var told *transport.CloseError
+			if _, err := client.Read(); !errors.As(err, &told) || told.Code != transport.CloseKicked {
+				t.Fatalf("told %v", err)
 			}
 		}
 	})
