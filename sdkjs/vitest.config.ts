@@ -5,4 +5,7 @@ import { defineConfig } from 'vitest/config';
 const built = fileURLToPath(new URL('dist/index.js', import.meta.url));
 const alias = process.env.DIST ? [{ find: /^\.\.\/src\/index\.js$/, replacement: built }] : [];
 
-export default defineConfig({ resolve: { alias }, test: { include: ['test/**/*.test.ts'] } });
+export default defineConfig({
+  resolve: { alias },
+  test: { include: ['test/**/*.test.ts'], testTimeout: 3000, hookTimeout: 3000 },
+});

@@ -119,13 +119,18 @@ export class Connection {
     return this.#link && !this.#link.ending ? this.#link.rpc : null;
   }
 
+  /** Why there will be no connection, until init. */
+  get over(): IMError | undefined {
+    return over.includes(this.state) ? this.#error : undefined;
+  }
+
   /** Waits for the online connection; rejects when there will be none. */
   async ready(wait: Wait): Promise<Rpc> {
     const none = () => new IMError('offline', 'there is no connection', { cause: this.#error });
     return (
       this.rpc ??
       guard<Rpc>(wait, none, (resolve, reject) => {
-        if (over.includes(this.state)) return reject(this.#error ?? none());
+        if (this.over) return reject(this.over);
         const waiter = { resolve, reject };
         this.#waiting.add(waiter);
         return () => this.#waiting.delete(waiter);

@@ -75,6 +75,7 @@ export class Core {
   readonly tokens: Tokens;
   readonly platform: PlatformAdapter;
   readonly logger: Logger;
+  readonly #told = new WeakSet<IMError>();
   readonly #endpoint: string | URL | undefined;
   #resync: ReturnType<typeof setTimeout> | undefined;
   #device: string | undefined;
@@ -127,6 +128,8 @@ export class Core {
 
   /** Something failed and nobody was waiting for it. */
   failed(e: IMError): void {
+    if (this.#told.has(e)) return; // one cause may fail many
+    this.#told.add(e);
     this.logger.warn(`${e.reason}: ${e.message}`, e.detail);
     this.emitter.emit('error', e);
   }

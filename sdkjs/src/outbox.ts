@@ -188,7 +188,9 @@ export class Outbox {
     this.#core.outgoing(outgoing);
     const promise = this.#core.watched(item.promise);
     signal?.addEventListener('abort', cancel);
+    const { over } = this.#core.connection;
     if (signal?.aborted) cancel();
+    else if (over) this.#fail(item, 'failed', over);
     queueMicrotask(() => this.flush());
     return {
       clientId,

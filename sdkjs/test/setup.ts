@@ -43,8 +43,7 @@ export function world(): World {
     };
   });
   afterEach(async () => {
-    for (const c of clients.splice(0)) await c.logout();
-    await vi.advanceTimersByTimeAsync(60_000);
+    await Promise.all([...clients.splice(0).map((c) => c.logout()), vi.advanceTimersByTimeAsync(60_000)]);
     expect(vi.getTimerCount(), 'timers that nobody stopped').toBe(0);
     vi.useRealTimers();
     vi.restoreAllMocks();
