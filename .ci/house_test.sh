@@ -15,7 +15,7 @@ done
 folders=$(git ls-files | awk -F/ 'NF > 1 {print $1}' | sort -u | tr '\n' ' ')
 [ "$folders" = ".ci examples im sdkjs store transport " ] || fail "top-level folders: $folders"
 
-if grep -q 'http' sdkjs/package-lock.json examples/e2e/package-lock.json; then
+if grep -q '"resolved": "http' sdkjs/package-lock.json examples/e2e/package-lock.json; then
 	fail "a package-lock.json names a registry"
 fi
 
