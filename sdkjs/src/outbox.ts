@@ -123,12 +123,15 @@ export class Outbox {
     if (!rpc) return;
     const held = new Set<string>();
     for (const item of this.#items.values()) {
-      if (this.#inFlight >= maxInFlight) return;
-      if (item.outgoing.status !== 'queued') continue;
+      const { refusals, retryAt, outgoing } = item;
       const key = this.#conversation(item);
+      if (!isOpen(item) || held.has(key)) continue;
+      // After a refusal one goes at a time, so that the order stays.
+      if (refusals) held.add(key);
       const isSending = () => this.#all(key).some((i) => i.outgoing.status === 'sending');
-      if (item.retryAt > Date.now() || (item.refusals && isSending())) held.add(key);
-      if (!held.has(key)) void this.#transmit(item, rpc);
+      if (outgoing.status === 'sending' || retryAt > Date.now() || (refusals && isSending())) continue;
+      if (this.#inFlight >= maxInFlight) return;
+      void this.#transmit(item, rpc);
     }
   }
 

@@ -34,7 +34,7 @@ export class Rpc {
   readonly #waiting = new Map<number, Waiting>();
   readonly #queue: Array<{ id: number; text: string }> = [];
   #lastId = 0;
-  #inFlight = 0;
+  readonly #inFlight = new Set<number>();
   #flushing = false;
   #failure: IMError | undefined;
 
@@ -69,8 +69,8 @@ export class Rpc {
       return; // not the protocol: what it may have told is found missing by its rev
     }
     for (const m of Array.isArray(parsed) ? parsed : [parsed]) {
-      if (m.method !== undefined) this.notified(m.method, m.params ?? {});
-      else if (typeof m.id === 'number') this.#answered(m.id, m);
+      if (m?.method !== undefined) this.notified(m.method, m.params ?? {});
+      else if (typeof m?.id === 'number') this.#answered(m.id, m);
     }
   }
 
@@ -82,7 +82,7 @@ export class Rpc {
   }
 
   #answered(id: number, m: Answer): void {
-    this.#inFlight--;
+    this.#inFlight.delete(id);
     const w = this.#waiting.get(id);
     if (m.error) w?.reject(fromWire(m.error));
     else w?.resolve(m.result);
@@ -94,7 +94,7 @@ export class Rpc {
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;
-      while (this.#queue.length && this.#inFlight < maxInFlight) this.#flush();
+      while (this.#queue.length && this.#inFlight.size < maxInFlight) this.#flush();
     });
   }
 
@@ -105,11 +105,11 @@ export class Rpc {
     for (let next = this.#queue[0]; next; next = this.#queue[0]) {
       if (this.#waiting.has(next.id)) {
         const size = byteLength(next.text) + 1;
-        const full = texts.length >= this.limits.batch || this.#inFlight >= maxInFlight;
+        const full = texts.length >= this.limits.batch || this.#inFlight.size >= maxInFlight;
         if (full || (texts.length > 0 && bytes + size > this.limits.frameBytes)) break;
         texts.push(next.text);
         bytes += size;
-        this.#inFlight++;
+        this.#inFlight.add(next.id);
       } // else nobody waits for it any more
       this.#queue.shift();
     }

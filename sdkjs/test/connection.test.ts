@@ -16,6 +16,16 @@ function recorded() {
   return { c, states, changes };
 }
 
+/** A client on a page that can be woken. */
+function sleeper() {
+  let wake = () => {};
+  const onWake = (fn: () => void) => {
+    wake = fn;
+    return () => {};
+  };
+  return { c: w.client({}, { onWake }), wake: () => wake() };
+}
+
 describe('connection', () => {
   it('goes from connecting over syncing to online, and tells who we are', async () => {
     const { c, states } = recorded();
@@ -341,8 +351,7 @@ describe('connection', () => {
   });
 
   it('probes the connection in 2 s when the page wakes', async () => {
-    let wake = () => {};
-    const c = w.client({}, { onWake: (fn) => ((wake = fn), () => (wake = () => {})) });
+    const { c, wake } = sleeper();
     void c.init();
     await w.pass();
     wake();
@@ -359,8 +368,7 @@ describe('connection', () => {
   });
 
   it('cuts a wait short when the page wakes, but not below what the server demanded', async () => {
-    let wake = () => {};
-    const c = w.client({}, { onWake: (fn) => ((wake = fn), () => {}) });
+    const { c, wake } = sleeper();
     w.server.down = true;
     void c.init();
     await w.pass(60_000);
@@ -381,7 +389,13 @@ describe('connection', () => {
 
   it('is offline where the browser says so, and listens to it only between init and close', async () => {
     let listening = 0;
-    const c = w.client({}, { isOnline: () => false, onWake: () => (listening++, () => listening--) });
+    const onWake = () => {
+      listening++;
+      return () => {
+        listening--;
+      };
+    };
+    const c = w.client({}, { isOnline: () => false, onWake });
     expect(listening).toBe(0);
     w.server.down = true;
     void c.init();

@@ -2,8 +2,6 @@ import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { IMClient, type IMOptions, type Message, type PlatformAdapter } from './sdk.js';
 import { Server } from './server.js';
 
-declare const process: Record<'on' | 'off', (event: string, fn: (e: unknown) => void) => void>;
-
 export interface World {
   server: Server;
   /** A client of the user whose token is USER_TOKEN: "me". */

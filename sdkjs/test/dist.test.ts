@@ -1,0 +1,89 @@
+import { existsSync, readFileSync } from 'node:fs';
+import vm from 'node:vm';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it } from 'vitest';
+import { Server } from './server.js';
+
+const read = (name: string) => readFileSync(new URL(`../dist/${name}`, import.meta.url), 'utf8');
+
+/** A page as far as the script needs one. */
+function page(server: Server, src: string) {
+  const { WebSocket } = server.platform();
+  const logged: unknown[][] = [];
+  const globals: Record<string, unknown> = {
+    ...{ WebSocket, URL, TextEncoder, AbortController, crypto, setTimeout, clearTimeout, queueMicrotask },
+    console: { log: (...a: unknown[]) => logged.push(a), warn: () => {}, error: () => {} },
+    document: { currentScript: { src }, visibilityState: 'visible', addEventListener: () => {} },
+    location: { href: 'https://page.test/deep/index.html' },
+    imageFile: new Blob(['x']),
+  };
+  const context = vm.createContext(globals);
+  const script = (name: string) => vm.runInContext(read(name), context, { filename: name });
+  return { globals, logged, script, run: (code: string) => vm.runInContext(code, context) };
+}
+
+describe('the script', () => {
+  it('defines the global IMClient and nothing else, and runs the first snippet', async () => {
+    const server = new Server();
+    const p = page(server, 'https://chat.test/im/sdk/h5-im-sdk.js');
+    const before = Object.keys(p.globals);
+    p.script('h5-im-sdk.js');
+    expect(Object.keys(p.globals).filter((k) => !before.includes(k))).toEqual(['IMClient']);
+    (p.globals.document as { currentScript: unknown }).currentScript = null;
+    p.run(`
+const imClient = new IMClient({ appId: 'YOUR_APP_ID', userToken: 'USER_TOKEN' });
+imClient.init();
+imClient.sendMessage({ to: 'user123', content: 'Hello, World!' });
+imClient.onMessage((message) => { console.log('New Message:', message); });
+imClient.sendImage({ to: 'user123', file: imageFile });
+imClient.startVideoCall({ to: 'user123' });
+globalThis.client = imClient;`);
+    await expect.poll(() => server.chats.get('d_me_user123')?.messages.length).toBe(1);
+    expect(server.requests[0]?.session.socket.url).toBe('wss://chat.test/im/ws?app=YOUR_APP_ID');
+    server.send('user123', { user: 'me' }, 'Hello, you!');
+    await expect.poll(() => p.logged.length).toBe(1);
+    expect(p.logged[0]).toMatchObject(['New Message:', { content: { text: 'Hello, you!' } }]);
+    await (p.globals.client as { close(): Promise<void> }).close();
+  });
+
+  it('touches no global before init: it loads and constructs where there is none', () => {
+    const empty = vm.createContext({});
+    vm.runInContext(read('h5-im-sdk.js'), empty);
+    expect(vm.runInContext("new IMClient({ appId: 'a', userToken: 't' }).state", empty)).toBe('idle');
+  });
+
+  it('carries IMError and version with the class', () => {
+    const p = page(new Server(), 'https://chat.test/im/sdk/h5-im-sdk.js');
+    p.script('h5-im-sdk.js');
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    expect(p.run('IMClient.version')).toBe(version);
+    expect(p.run("new IMClient.IMError('offline', 'x') instanceof Error")).toBe(true);
+    expect(p.run('try { new IMClient({}) } catch (e) { e instanceof IMClient.IMError && e.reason }')).toBe(
+      'invalid_argument',
+    );
+  });
+});
+
+describe('the module', () => {
+  it('loads and constructs in a worker', async () => {
+    const url = new URL('../dist/index.js', import.meta.url).href;
+    const code = `import('${url}').then(({ IMClient }) => {
+      require('node:worker_threads').parentPort.postMessage(new IMClient({ appId: 'a' }).state);
+    })`;
+    const worker = new Worker(code, { eval: true });
+    expect(await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject))).toBe(
+      'idle',
+    );
+  });
+
+  it('has declarations beside it, without any', () => {
+    expect(read('index.d.ts')).toBe("export * from './types/index.js';\n");
+    const declared = read('types/index.d.ts');
+    const files = [...declared.matchAll(/from '\.\/(\w+)\.js'/g)].map((m) => m[1]);
+    expect(files.length).toBeGreaterThan(10);
+    for (const f of files) {
+      expect(existsSync(new URL(`../dist/types/${f}.d.ts`, import.meta.url))).toBe(true);
+      expect(read(`types/${f}.d.ts`)).not.toMatch(/[:<|,] *any\b/);
+    }
+  });
+});
