@@ -100,18 +100,15 @@ func open(path string, options *Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := inspect(path, o); err != nil {
+		return nil, err
+	}
 	db, err := openFile(path, o)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{path: path, db: db, log: o.Logger, readers: map[*time.Time]struct{}{}}
-	err = guard(func() error {
-		if err := s.verifyPages(false); err != nil {
-			return err
-		}
-		return s.load()
-	})
-	if err != nil {
+	if err := guard(s.load); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -139,47 +136,56 @@ func withDefaults(options *Options) (Options, error) {
 			o.InitialMmapSize = 1 << 30
 		}
 	}
-	if o.openFile == nil {
-		o.openFile = os.OpenFile
-	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	return o, nil
 }
 
-// openFile opens the file with bbolt and makes its errors plain.
-func openFile(path string, o Options) (db *bbolt.DB, err error) {
-	var file *os.File
-	err = guard(func() error {
-		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout:         o.LockTimeout,
-			InitialMmapSize: o.InitialMmapSize,
-			MaxSize:         int(o.MaxSizeBytes),
-			FreelistType:    bbolt.FreelistMapType,
-			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				var err error
-				file, err = o.openFile(name, flag, mode)
-				return file, err
-			},
-		})
+// inspect looks at the pages of a file before it is opened for writing: that
+// reads the list of free pages, and where it panics on it, bbolt lets go of
+// neither lock nor memory.
+func inspect(path string, o Options) error {
+	db, err := openWith(path, &bbolt.Options{Timeout: o.LockTimeout, ReadOnly: true})
+	if err != nil {
 		return err
-	})
-	if err != nil && file != nil {
-		file.Close() // where bbolt panicked it still holds the lock
 	}
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("another process has it open (waited %v)", o.LockTimeout)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
-	case err != nil:
+	return errors.Join(guard(func() error { return verifyPages(db, false) }), db.Close())
+}
+
+// openFile opens the file for writing.
+func openFile(path string, o Options) (*bbolt.DB, error) {
+	db, err := openWith(path, &bbolt.Options{
+		Timeout:         o.LockTimeout,
+		InitialMmapSize: o.InitialMmapSize,
+		MaxSize:         int(o.MaxSizeBytes),
+		FreelistType:    bbolt.FreelistMapType,
+		OpenFile:        o.openFile,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if o.MaxSizeBytes > 0 {
 		// bbolt grows the file by AllocSize once it has mapped more than that;
 		// with a small limit the default of 16 MiB would overshoot it.
 		db.AllocSize = min(db.AllocSize, int(o.MaxSizeBytes/16))
+	}
+	return db, nil
+}
+
+// openWith is bbolt.Open with plain errors.
+func openWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
+	err = guard(func() error {
+		db, err = bbolt.Open(path, 0o600, o)
+		return err
+	})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("another process has it open (waited %v)", o.Timeout)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	case err != nil:
+		return nil, err
 	}
 	return db, nil
 }
@@ -370,7 +376,7 @@ func (s *Store) Stats() Stats {
 		st.FileBytes = info.Size()
 	}
 	d := s.db.Stats()
-	st.FreeBytes = int64(d.FreePageN+d.PendingPageN) * int64(os.Getpagesize())
+	st.FreeBytes = int64(d.FreeAlloc)
 	s.readersMu.Lock()
 	defer s.readersMu.Unlock()
 	for began := range s.readers {

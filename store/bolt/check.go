@@ -30,7 +30,7 @@ func (s *Store) Check(ctx context.Context) error {
 			return err
 		}
 		defer lock.Rollback()
-		if err := s.verifyPages(true); err != nil {
+		if err := verifyPages(s.db, true); err != nil {
 			return err
 		}
 		return s.db.View(func(tx *bbolt.Tx) error {

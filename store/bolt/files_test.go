@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -159,13 +160,37 @@ func TestDamagedFileIsRefused(t *testing.T) {
 				} else if !strings.Contains(err.Error(), path) {
 					t.Errorf("the error does not name the file: %v", err)
 				}
-				// The lock must be free for whoever repairs it.
-				if db, err := bbolt.Open(filepath.Join(t.TempDir(), "x"), 0o600, nil); err == nil {
-					db.Close()
+				// The lock must be free again for whoever repairs the file.
+				f, err := os.Open(path)
+				if err == nil {
+					err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+					f.Close()
+				}
+				if err != nil {
+					t.Errorf("lock: %v", err)
 				}
 			})
 		})
 	}
+	t.Run("pages that refer to themselves", func(t *testing.T) {
+		d := append([]byte(nil), data...)
+		branches := 0
+		for at := 2 * page; at < len(d); at += page {
+			if d[at+8] == 1 && d[at+9] == 0 && binary.NativeEndian.Uint64(d[at:]) == uint64(at/page) {
+				branches++
+				copy(d[at+24:at+32], d[at:at+8]) // the first child becomes the page itself
+			}
+		}
+		if branches == 0 {
+			t.Fatal("no branch page to damage")
+		}
+		path := filepath.Join(t.TempDir(), "im.db")
+		must(t, os.WriteFile(path, d, 0o600))
+		if s, err := bolt.Open(path, nil); err == nil {
+			s.Close()
+			t.Error("opened")
+		}
+	})
 	t.Run("a directory", func(t *testing.T) {
 		if _, err := bolt.Open(t.TempDir(), nil); err == nil {
 			t.Error("opened")

@@ -27,8 +27,8 @@ const (
 // in a branch could send it in circles until the stack ends the process, which
 // nothing recovers. Leaves are read only where whole is set, since that costs
 // reading the file.
-func (s *Store) verifyPages(whole bool) error {
-	f, err := os.Open(s.path)
+func verifyPages(db *bbolt.DB, whole bool) error {
+	f, err := os.Open(db.Path())
 	if err != nil {
 		return err
 	}
@@ -37,12 +37,13 @@ func (s *Store) verifyPages(whole bool) error {
 	if err != nil {
 		return err
 	}
-	return s.db.View(func(tx *bbolt.Tx) error {
+	return db.View(func(tx *bbolt.Tx) error {
 		if tx.Size() > info.Size() {
 			return fmt.Errorf("%w: truncated: has %d bytes and needs %d", errDamaged, info.Size(), tx.Size())
 		}
-		size := uint64(s.db.Info().PageSize)
-		w := pageWalk{file: f, size: size, high: uint64(tx.Size()) / size, whole: whole, seen: make(map[uint64]bool)}
+		size := uint64(db.Info().PageSize)
+		high := uint64(tx.Size()) / size
+		w := pageWalk{file: f, size: size, high: high, whole: whole, seen: make([]uint64, high/64+1)}
 		// A meta page: page header, magic, version, page size, flags (4 each),
 		// root page, sequence, freelist page (8 each).
 		meta, err := w.read(uint64(tx.ID()) % 2)
@@ -60,7 +61,7 @@ type pageWalk struct {
 	file       io.ReaderAt
 	size, high uint64
 	whole      bool
-	seen       map[uint64]bool
+	seen       []uint64 // a bit for each page
 }
 
 // read returns a page with its overflow.
@@ -84,10 +85,10 @@ func (w *pageWalk) read(id uint64) ([]byte, error) {
 
 // claim notes that a tree refers to a page, which nothing else may.
 func (w *pageWalk) claim(id uint64) error {
-	if id < 2 || id >= w.high || w.seen[id] {
+	if id < 2 || id >= w.high || w.seen[id/64]&(1<<(id%64)) != 0 {
 		return fmt.Errorf("%w: page %d is referred to twice or out of range", errDamaged, id)
 	}
-	w.seen[id] = true
+	w.seen[id/64] |= 1 << (id % 64)
 	return nil
 }
 
