@@ -31,9 +31,11 @@ golden: ## Rewrite golden files after a deliberate change
 	go test ./im ./im/wire -update
 
 .PHONY: bench
-bench: ## Store, wire and transport benchmarks with their peers
-	go test -run '^$$' -bench . -benchtime 2s ./store/bolt ./im/wire
-	cd examples/bench && go run .
+bench: ## Every benchmark with its peer, both sides in one run
+	go test ./store/bolt -run xxx -bench 'Writers|Latency|Page|Disk' -benchtime 1x -timeout 20m
+	go test ./transport/websocket -run xxx -bench . -benchtime 1x
+	go test ./im/wire -run xxx -bench . -benchtime 2s
+	go test ./im -run xxx -bench . -benchtime 3s
 
 .PHONY: rename
 rename: ## make rename MODULE=example.org/chat: move the module path everywhere
