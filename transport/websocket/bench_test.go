@@ -1,7 +1,6 @@
 package websocket_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +18,6 @@ import (
 
 	"example.com/h5im/transport"
 	"example.com/h5im/transport/websocket"
-	library "nhooyr.io/websocket"
 )
 
 // The benchmarks compare this package, with a queue and a flusher on demand as
@@ -194,56 +192,6 @@ func (q *benchQueue) flush() {
 		if q.conn.Write(batch[:n]) != nil {
 			return
 		}
-	}
-}
-
-// naiveServer broadcasts as the library's chat example does, but waits where
-// that drops.
-type naiveServer struct {
-	mu     sync.Mutex
-	queues []chan []byte
-}
-
-func (s *naiveServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := library.Accept(w, r, &library.AcceptOptions{Subprotocols: []string{"im.v1.json"}, InsecureSkipVerify: true})
-	if err != nil {
-		return
-	}
-	queue := make(chan []byte, benchQueued)
-	s.mu.Lock()
-	s.queues = append(s.queues, queue)
-	s.mu.Unlock()
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		defer cancel()
-		for {
-			if _, _, err := c.Read(ctx); err != nil {
-				return
-			}
-		}
-	}()
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case msg := <-queue:
-				timeout, done := context.WithTimeout(ctx, 10*time.Second)
-				err := c.Write(timeout, library.MessageText, msg)
-				done()
-				if err != nil {
-					return
-				}
-			}
-		}
-	}()
-}
-
-func (s *naiveServer) publish(msg []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, queue := range s.queues {
-		queue <- msg
 	}
 }
 

@@ -123,7 +123,13 @@ func (c *conn) next() (typ messageType, msg []byte, err error) {
 		n, err = r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 	}
-	if errors.Is(err, io.EOF) {
+	switch {
+	case !errors.Is(err, io.EOF):
+	case c.socket.readErr != nil:
+		// The library takes the network's end inside a message for the
+		// message's.
+		err = io.ErrUnexpectedEOF
+	default:
 		msg, err = append(make([]byte, 0, len(b)), b...), nil
 	}
 	if cap(b) <= maxScratch {

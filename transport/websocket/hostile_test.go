@@ -139,6 +139,35 @@ func TestARefusalReachesThePeer(t *testing.T) {
 	})
 }
 
+func TestHalfAMessageIsNoMessage(t *testing.T) {
+	whole := frame(fin|opText, bytes.Repeat([]byte("x"), 9000))
+	fragments := append(frame(opText, []byte("first")), frame(fin|opCont, []byte("second"))...)
+	for name, b := range map[string][]byte{
+		"after its header":             whole[:8],
+		"after a part":                 whole[:8+1000],
+		"where our buffer ends":        whole[:8+4096],
+		"before its last byte":         whole[:8+8999],
+		"after its first fragment":     fragments[:6+5],
+		"in its second header":         fragments[:6+5+1],
+		"after its second header":      fragments[:6+5+6],
+		"inside its second fragment":   fragments[:6+5+6+2],
+		"with a ping after a fragment": append(fragments[:6+5:6+5], frame(fin|opPing, nil)...),
+	} {
+		t.Run("cut "+name, func(t *testing.T) {
+			conn, client := pair(t, transport.Limits{})
+			if err := client.send(b); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if msg, err := conn.Read(); !errors.Is(err, transport.ErrClosed) {
+				t.Errorf("Read returned %d bytes, %v", len(msg), err)
+			}
+		})
+	}
+}
+
 func TestUnusualFramesAreTaken(t *testing.T) {
 	var slices []byte
 	for range 10_000 {

@@ -2,21 +2,18 @@ package websocket_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"example.com/h5im/transport"
 	"example.com/h5im/transport/transporttest"
 	"example.com/h5im/transport/websocket"
-	library "nhooyr.io/websocket"
 )
 
 // echo serves the transport and sends every message back.
@@ -122,14 +119,8 @@ func TestMounted(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			echo(patient).ServeHTTP(w, r)
 		})
-		srv := httptest.NewServer(h)
-		defer srv.Close()
-		c, answer, err := library.Dial(t.Context(), srv.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.CloseNow()
-		if answer.Header.Get("Set-Cookie") != "seen=1" || answer.Header.Get("Content-Type") != "" {
+		answer, _ := get(t, h, nil)
+		if answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Set-Cookie") != "seen=1" || answer.Header.Get("Content-Type") != "" {
 			t.Errorf("headers: %v", answer.Header)
 		}
 	})
@@ -280,31 +271,6 @@ func TestSubprotocol(t *testing.T) {
 				t.Errorf("%d %q", answer.StatusCode, got)
 			}
 		})
-	}
-}
-
-func TestAnotherLibrarysClient(t *testing.T) {
-	srv := httptest.NewServer(echo(patient))
-	defer srv.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	c, _, err := library.Dial(ctx, srv.URL, &library.DialOptions{
-		Subprotocols: []string{"im.v1.msgpack"}, CompressionMode: library.CompressionContextTakeover,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.CloseNow()
-	msg := strings.Repeat("message ", 2000)
-	if err := c.Write(ctx, library.MessageBinary, []byte(msg)); err != nil {
-		t.Fatal(err)
-	}
-	typ, got, err := c.Read(ctx)
-	if err != nil || typ != library.MessageBinary || string(got) != msg {
-		t.Errorf("got %v %q, %v", typ, got, err)
-	}
-	if err := c.Close(library.StatusNormalClosure, "bye"); err != nil {
-		t.Errorf("Close: %v", err)
 	}
 }
 

@@ -52,9 +52,10 @@ func (s *socket) wait() error {
 	for {
 		for len(s.ahead) == 0 {
 			n, err := s.read(s.buf[:])
-			if s.ahead = s.buf[:n]; n == 0 && err != nil {
+			if err != nil {
 				return err
 			}
+			s.ahead = s.buf[:n]
 		}
 		if !bytes.HasPrefix(s.ahead, pongHead) || len(s.ahead) < len(pongHead)+maskBytes {
 			return nil
@@ -75,13 +76,14 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
-	if n > 0 && !s.heard.Load() {
-		s.heard.Store(true)
+	if n > 0 {
+		if !s.heard.Load() {
+			s.heard.Store(true)
+		}
+		return n, nil // an error beside bytes, as TLS may give, comes again
 	}
-	if err != nil {
-		s.readErr = err
-	}
-	return n, err
+	s.readErr = err
+	return 0, err
 }
 
 // Write takes one whole control frame of the library. After a close frame
