@@ -8,6 +8,7 @@ import { MessagesApi } from './messages.js';
 import { type SendHandle, type Target, targetOf } from './outbox.js';
 import type { JsonObject, Message, Profile } from './protocol.js';
 import type { Operation, Params, Result } from './rpc.js';
+import { version } from './version.js';
 import type { Wait } from './wait.js';
 
 /** A user. */
@@ -27,6 +28,8 @@ export interface TextMessage extends Wait {
 
 /** One user's chat with one server. */
 export class IMClient {
+  static readonly IMError = IMError;
+  static readonly version = version;
   readonly messages: MessagesApi;
   readonly conversations: ConversationsApi;
   readonly groups: GroupsApi;
@@ -58,7 +61,7 @@ export class IMClient {
   async close(): Promise<void> {
     this.#uses = Math.max(0, this.#uses - 1);
     await Promise.resolve(); // an init() in the same breath keeps the connection
-    if (this.#uses === 0 && this.state !== 'closed') this.#core.close();
+    if (this.#uses === 0 && this.state !== 'closed') this.#core.connection.stop();
   }
 
   /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages. */
@@ -66,7 +69,7 @@ export class IMClient {
     this.#uses = 0;
     const { connection } = this.#core;
     await connection.rpc?.call('session.close', {}, { timeoutMs: 2_000 }).catch(() => {});
-    this.#core.close();
+    this.#core.connection.stop();
     this.#core.forget();
   }
 
@@ -106,20 +109,19 @@ export class IMClient {
   /** Sends a text. Before the connection it waits. */
   sendMessage(message: TextMessage): SendHandle {
     const { to, content, replyTo, mentions, ext, signal, timeoutMs } = message;
-    const seq = typeof replyTo === 'object' ? replyTo.seq : replyTo;
     const params = {
-      ...{ to: targetOf(to), clientId: this.#core.newId(), content: { text: content } },
-      ...(seq ? { replyTo: seq } : {}),
-      ...(mentions ? { mentions } : {}),
-      ...(ext ? { ext } : {}),
+      to: targetOf(to),
+      content: { text: content },
+      replyTo: typeof replyTo === 'object' ? replyTo.seq : replyTo,
+      mentions,
+      ext,
     };
     return this.#core.outbox.send(params, { signal, timeoutMs });
   }
 
   /** Not supported yet: the handle rejects. */
   sendImage(_: { to: Target; file: Blob; caption?: string } & Wait): SendHandle {
-    const e = new IMError('unsupported', 'images are not supported yet');
-    const rejected: Promise<Message> = this.#core.watched(Promise.reject(e));
+    const rejected = this.#unsupported<Message>('images');
     return Object.assign(rejected, {
       clientId: this.#core.newId(),
       status: 'failed' as const,
@@ -129,11 +131,15 @@ export class IMClient {
 
   /** Not supported yet: it rejects. */
   startVideoCall(_: { to: Target } & Wait): Promise<never> {
-    return this.#core.watched(Promise.reject(new IMError('unsupported', 'calls are not supported yet')));
+    return this.#unsupported('calls');
   }
 
   /** Calls any operation of the server: the low-level way. */
   call<O extends Operation>(op: O, params: Params<O>, wait?: Wait): Promise<Result<O>> {
     return this.#core.ask(op, params, wait);
+  }
+
+  #unsupported<T>(what: string): Promise<T> {
+    return this.#core.watched(Promise.reject(new IMError('unsupported', `no ${what} yet`)));
   }
 }

@@ -4,7 +4,7 @@ import { isOnline, onWake, type SocketLike, socketOf } from './platform.js';
 import type { OpenResult } from './protocol.js';
 import { type Operation, type Params, type Result, Rpc } from './rpc.js';
 import type { TokenReason } from './tokens.js';
-import { guard, sleep, type Wait } from './wait.js';
+import { backoffMs, guard, sleep, type Wait } from './wait.js';
 
 /**
  * What the client is doing.
@@ -58,8 +58,6 @@ const pingAfterMs = 25_000;
 const pingTimeoutMs = 10_000;
 const wakeTimeoutMs = 2_000;
 const goawayGraceMs = 5_000;
-const minBackoffMs = 300;
-const maxBackoffMs = 30_000;
 /** A connection that was online for this long was a good one. */
 const goodAfterMs = 5_000;
 /** How often a new token is tried before the user counts as unauthorized. */
@@ -72,7 +70,11 @@ const authReasons: Record<string, 'expired' | 'rejected' | undefined> = {
   token_expired: 'expired',
 };
 
-const lost = (why: string): Ending => ({ next: 'retry', error: new IMError('offline', why) });
+function ending(next: Ending['next'], reason: Reason, text: string): Ending {
+  return { next, error: new IMError(reason, text) };
+}
+
+const lost = (text: string) => ending('retry', 'offline', text);
 
 /** Keeps one session open while it may. @internal */
 export class Connection {
@@ -176,17 +178,15 @@ export class Connection {
         renew = next;
         if (renewals === 1) continue; // a new token deserves no wait
       }
-      // Full jitter, so that clients that fall together do not rise together.
-      const backoffMs = Math.random() * Math.min(maxBackoffMs, minBackoffMs * 2 ** attempt++);
-      await this.#pause(backoffMs, error, signal);
+      await this.#pause(backoffMs(attempt++), error, signal);
       if (signal.aborted) return;
     }
   }
 
   /** Waits before the next attempt, at least as long as the server demanded. Waking up cuts the rest short. */
-  async #pause(backoffMs: number, error: IMError, signal: AbortSignal): Promise<void> {
+  async #pause(ownMs: number, error: IMError, signal: AbortSignal): Promise<void> {
     const demandedMs = error.retryAfterMs ?? 0;
-    const ms = Math.max(demandedMs, backoffMs);
+    const ms = Math.max(demandedMs, ownMs);
     const begun = Date.now();
     const wake = new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -208,16 +208,16 @@ export class Connection {
     const abort = () => link?.end(lost('closed'));
     signal.addEventListener('abort', abort);
     try {
-      const token = await (renew ? core.tokens.renew(renew) : core.tokens.current());
+      const token = await core.tokens.get(renew);
       if (signal.aborted) return lost('closed');
       const socket = socketOf(core.platform, core.url(), 'im.v1.json');
       const l = new Link(socket, (method, params) => this.#notified(l, method, params));
       link = l;
-      await link.connected;
+      await Promise.race([link.connected, link.ended]);
       const session = await this.#open(link.rpc, token);
       been.open = true;
       if (this.session && this.session.user !== session.user) {
-        throw new IMError('conflict', 'the token is of another user: log out first');
+        throw new IMError('conflict', 'the token is of another user');
       }
       this.session = session;
       this.#set('syncing');
@@ -241,14 +241,14 @@ export class Connection {
     } finally {
       signal.removeEventListener('abort', abort);
       this.#wake = undefined;
-      link?.end(lost('given up'));
+      link?.end(lost('closed'));
     }
   }
 
   async #open(rpc: Rpc, token: string | undefined): Promise<Session> {
     const { appId, client, device } = this.#core;
     const asked = Date.now();
-    const params = { appId, device: device(), client, ...(token === undefined ? {} : { token }) };
+    const params = { appId, device: device(), client, token };
     const session = await rpc.call('session.open', params, { timeoutMs: defaultTimeoutMs });
     this.#clock(asked, session.serverTime);
     rpc.limits = session.limits;
@@ -266,19 +266,16 @@ export class Connection {
     else if (method === 'goaway') {
       link.away(new IMError('unavailable', 'the server is going away', { retryAfterMs }));
     } else if (method === 'kicked') {
-      link.end({
-        next: 'kicked',
-        error: new IMError(reason || 'unauthenticated', 'the server ended the session'),
-      });
+      link.end(ending('kicked', reason || 'unauthenticated', 'the server ended the session'));
     } else this.#core.notified(method, params);
   }
 
   /** Renews the credentials on the open connection; where that fails the server closes it in time. */
   async #reauth(rpc: Rpc): Promise<void> {
     const { tokens } = this.#core;
-    if (!tokens.givenByApp) return;
+    if (!tokens.getToken) return;
     try {
-      this.session = await this.#open(rpc, await tokens.renew('expired'));
+      this.session = await this.#open(rpc, await tokens.get('expired'));
     } catch (e) {
       this.#core.failed(toIMError(e));
     }
@@ -298,7 +295,7 @@ export class Connection {
     try {
       this.#clock(asked, (await link.rpc.call('ping', {}, { timeoutMs })).serverTime);
     } catch {
-      if (link.heardAt <= asked) link.end(lost('the server gives no sign of life'));
+      if (link.heardAt <= asked) link.end(lost('no sign of life'));
     }
     return !link.ending;
   }
@@ -317,7 +314,7 @@ export class Connection {
 /** One socket and its end, whoever causes it. */
 class Link {
   readonly rpc: Rpc;
-  readonly connected: Promise<unknown>;
+  readonly connected: Promise<void>;
   readonly ended: Promise<Ending>;
   ending: Ending | undefined;
   heardAt = Date.now();
@@ -325,37 +322,36 @@ class Link {
   timer: ReturnType<typeof setTimeout>;
   readonly #socket: SocketLike;
   #resolve!: (e: Ending) => void;
-  #farewell: Ending | undefined;
 
   constructor(socket: SocketLike, notified: (method: string, params: unknown) => void) {
     this.#socket = socket;
     this.rpc = new Rpc((frame) => socket.send(frame), notified);
-    this.timer = setTimeout(() => this.end(lost('no connection in time')), connectTimeoutMs);
+    this.timer = setTimeout(() => this.end(lost('not connected in time')), connectTimeoutMs);
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    const opened = new Promise<void>((resolve) => {
+    this.connected = new Promise((resolve) => {
       socket.onopen = () => {
         clearTimeout(this.timer);
         resolve();
       };
     });
-    this.connected = Promise.race([opened, this.ended.then((e) => Promise.reject(e.error))]);
     socket.onmessage = ({ data }: { data: unknown }) => {
       this.heardAt = Date.now();
       if (typeof data === 'string' && !this.ending) this.rpc.receive(data);
     };
     socket.onclose = ({ code, reason }: { code?: number; reason?: string }) => {
-      this.end(this.#farewell ?? endingOfClose(code ?? 1006, reason));
+      this.end(endingOfClose(code ?? 1006, reason || `closed with ${code}`));
     };
     socket.onerror = () => {}; // a close follows
   }
 
   /** The server will close soon: let it finish what it does. */
   away(error: IMError): void {
-    this.#farewell = { next: 'retry', error };
+    const end = () => this.end({ next: 'retry', error });
+    this.#socket.onclose = end;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end({ next: 'retry', error }), goawayGraceMs);
+    this.timer = setTimeout(end, goawayGraceMs);
   }
 
   /** Ends it once. */
@@ -372,16 +368,10 @@ class Link {
 }
 
 /** What a close code means, by its range; see transport.go. */
-function endingOfClose(code: number, reason?: string): Ending {
-  const expired = code === 4101;
-  const tooMany = code === 4202;
-  const range = code >= 4100 && code < 4300 ? code - (code % 100) : 0;
-  const because = (r: Reason) => new IMError(r, reason || `the connection was closed (${code})`);
-  if (range === 4100) {
-    const error = because(expired ? 'token_expired' : 'unauthenticated');
-    return { next: expired ? 'expired' : 'rejected', error };
-  }
-  if (range === 4200)
-    return { next: 'kicked', error: because(tooMany ? 'session_limit' : 'permission_denied') };
-  return { next: 'retry', error: because('offline') };
+function endingOfClose(code: number, text: string): Ending {
+  if (code === 4101) return ending('expired', 'token_expired', text);
+  if (code === 4202) return ending('kicked', 'session_limit', text);
+  if (code >= 4100 && code < 4200) return ending('rejected', 'unauthenticated', text);
+  if (code >= 4200 && code < 4300) return ending('kicked', 'permission_denied', text);
+  return lost(text);
 }

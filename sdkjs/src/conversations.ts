@@ -17,7 +17,7 @@ export class ConversationsApi {
   /** All of them, the one with the newest message first. */
   list(): Conversation[] {
     const time = (c: Conversation) => c.lastMessage?.time ?? c.createdAt ?? 0;
-    return this.#core.replica.all().sort((a, b) => time(b) - time(a) || (a.id < b.id ? -1 : 1));
+    return this.#core.replica.all().sort((a, b) => time(b) - time(a));
   }
 
   /** Calls fn with the list now and after every change. Returns off. */
@@ -47,14 +47,11 @@ export class ConversationsApi {
   open(to: Target, wait?: Wait): Promise<Conversation> {
     const { user, conversation } = targetOf(to);
     if (conversation !== undefined) return this.get(conversation, wait);
-    const { replica, call, newId } = this.#core;
+    const { ask, newId, replica } = this.#core;
     const known = replica.get(replica.withPeer(user as string) ?? '');
+    if (known) return Promise.resolve(known);
     const params = { kind: 'direct', members: [user as string], clientId: newId() };
-    return this.#core.watched(
-      known
-        ? Promise.resolve(known)
-        : call('conversation.create', params, wait).then((c) => replica.learn(c)),
-    );
+    return ask('conversation.create', params, wait, (c) => replica.learn(c));
   }
 
   /** My own state of it: markers, mute, draft and the like. */
@@ -71,7 +68,7 @@ export class ConversationsApi {
     const { ask, replica } = this.#core;
     const known = replica.get(conversation);
     const read = seq ?? known?.seq ?? 0;
-    if (known && read <= known.readSeq && !(known.unread && read >= known.seq)) return Promise.resolve();
+    if (known && !known.unread && read <= known.readSeq) return Promise.resolve();
     return ask('conversation.mark', { conversation, read }, wait, (r) => {
       replica.update(conversation, (c) => mergeMark(c, r));
     });
@@ -79,8 +76,8 @@ export class ConversationsApi {
 
   /** How far the members have come. */
   markers(conversation: string, wait?: Wait): Promise<Marker[]> {
-    const all = allPages<Marker>(async (at) => {
-      const page = await this.#core.call('conversation.markers', { conversation, limit: 100, ...at }, wait);
+    const all = allPages<Marker>(async (cursor) => {
+      const page = await this.#core.call('conversation.markers', { conversation, limit: 100, cursor }, wait);
       return { rows: page.markers, cursor: page.cursor };
     });
     return this.#core.watched(all);

@@ -65,7 +65,7 @@ const resyncMs = 5 * 60_000;
 
 /** What the parts of a client share. @internal */
 export class Core {
-  readonly emitter = new Emitter<IMEvents>((e) => this.logger.error('a listener failed', e));
+  readonly emitter = new Emitter<IMEvents>((e) => this.logger.error('IMClient: a listener failed', e));
   readonly connection = new Connection(this);
   readonly replica = new Replica(this);
   readonly outbox = new Outbox(this);
@@ -85,10 +85,7 @@ export class Core {
     this.appId = o.appId;
     this.#endpoint = o.endpoint;
     this.platform = o.platform ?? {};
-    this.logger = o.logger ?? {
-      warn: (text, detail) => console.warn(`IMClient: ${text}`, detail),
-      error: (text, detail) => console.error(`IMClient: ${text}`, detail),
-    };
+    this.logger = o.logger ?? globalThis.console;
     this.tokens = new Tokens(o.userToken, o.getToken?.bind(o));
   }
 
@@ -128,9 +125,10 @@ export class Core {
 
   /** Something failed and nobody was waiting for it. */
   failed(e: IMError): void {
-    if (this.#told.has(e)) return; // one cause may fail many
+    // One cause may fail many; and what the application gave up itself is no news.
+    if (this.#told.has(e) || e.reason === 'aborted') return;
     this.#told.add(e);
-    this.logger.warn(`${e.reason}: ${e.message}`, e.detail);
+    this.logger.warn(`IMClient: ${e.reason}: ${e.message}`, e.detail);
     this.emitter.emit('error', e);
   }
 
@@ -139,15 +137,10 @@ export class Core {
     const { rpc, session } = this.connection;
     if (!rpc || !session) return;
     this.#resyncLater();
-    this.replica.sync(rpc, session).catch((e) => {
-      if (toIMError(e).reason !== 'offline') this.failed(toIMError(e));
+    this.replica.sync(rpc, session).catch((thrown) => {
+      const e = toIMError(thrown);
+      if (e.reason !== 'offline') this.failed(e);
     });
-  }
-
-  /** Ends everything; what is known stays. */
-  close(): void {
-    this.connection.stop();
-    this.outbox.close(new IMError('aborted', 'the client was closed'));
   }
 
   /** Forgets whatever belongs to the user. */
@@ -161,16 +154,14 @@ export class Core {
 
   /** The connection's state is another. */
   stateChanged(change: StateChange): void {
-    const { state, error } = change;
-    if (state !== 'online') {
+    const { over } = this.connection;
+    if (change.state !== 'online') {
       clearTimeout(this.#resync);
       this.outbox.disconnected();
       this.replica.disconnected();
     }
-    if (error && (state === 'unauthorized' || state === 'kicked')) {
-      this.outbox.close(error);
-      this.failed(error);
-    }
+    if (over) this.outbox.close(over);
+    if (change.error && over) this.failed(over);
     this.emitter.emit('state', change);
   }
 

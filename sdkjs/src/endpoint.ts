@@ -9,14 +9,11 @@ export function baseOfScript(url: string | undefined): string | undefined {
 /** The URL of the server's WebSocket. @internal */
 export function socketUrl(endpoint: string | URL | undefined, appId: string, p: PlatformAdapter): string {
   const given = endpoint ?? baseOfScript(import.meta.url);
-  if (given === undefined) {
-    throw new IMError('invalid_argument', 'endpoint is needed: this script was not loaded from the server');
-  }
   let url: URL;
   try {
-    url = new URL(given, baseUrl(p));
+    url = new URL(given ?? 'http://', baseUrl(p)); // the default is none
   } catch (cause) {
-    throw new IMError('invalid_argument', `endpoint is no URL: ${given}`, { cause });
+    throw new IMError('invalid_argument', `no valid endpoint: ${given}`, { cause });
   }
   url.protocol = url.protocol.replace(/^http/, 'ws');
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/ws`;

@@ -15,13 +15,9 @@ export class GroupsApi {
   /** Makes a group; the caller is its owner and need not be among the members. */
   create(g: { title?: string; members: string[]; ext?: JsonObject } & Wait): Promise<Conversation> {
     const { signal, timeoutMs, ...params } = g;
-    const { call, newId, replica } = this.#core;
-    const made = call(
-      'conversation.create',
-      { kind: 'group', clientId: newId(), ...params },
-      { signal, timeoutMs },
-    );
-    return this.#core.watched(made.then((c) => replica.learn(c)));
+    const { ask, newId, replica } = this.#core;
+    const group = { kind: 'group', clientId: newId(), ...params };
+    return ask('conversation.create', group, { signal, timeoutMs }, (c) => replica.learn(c));
   }
 
   /** Adds users; what became of each, in their order. Only an owner may. */
@@ -36,8 +32,8 @@ export class GroupsApi {
 
   /** All members, with their profiles. */
   members(conversation: string, wait?: Wait): Promise<Member[]> {
-    const all = allPages<Member>(async (at) => {
-      const page = await this.#core.call('member.list', { conversation, limit: 100, ...at }, wait);
+    const all = allPages<Member>(async (cursor) => {
+      const page = await this.#core.call('member.list', { conversation, limit: 100, cursor }, wait);
       for (const { profile } of page.members) if (profile) this.#core.profiles.learn(profile);
       return { rows: page.members, cursor: page.cursor };
     });

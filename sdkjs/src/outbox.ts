@@ -1,8 +1,8 @@
 import type { Core } from './core.js';
 import { IMError, toIMError } from './errors.js';
-import type { Message, SendParams, SendResult, Target as WireTarget } from './protocol.js';
+import type { JsonObject, Message, SendParams, SendResult, Target as WireTarget } from './protocol.js';
 import type { Rpc } from './rpc.js';
-import { aborted, type Wait } from './wait.js';
+import { aborted, backoffMs, type Wait } from './wait.js';
 
 /** What has become of a message of ours. */
 export type SendStatus = 'queued' | 'sending' | 'sent' | 'failed' | 'cancelled';
@@ -29,7 +29,6 @@ export interface SendHandle extends PromiseLike<Message> {
 
 interface Item {
   outgoing: Outgoing;
-  promise: Promise<Message>;
   resolve(m: Message): void;
   reject(e: IMError): void;
   /** Ends what waits beside the sending: the deadline and the signal. */
@@ -44,10 +43,8 @@ interface Item {
 const sendTimeoutMs = 120_000;
 const answerTimeoutMs = 15_000;
 const maxInFlight = 16;
-const minRetryMs = 500;
-const maxRetryMs = 30_000;
 /** How many clientIds are remembered, to tell this client's messages from those of my other devices. */
-const maxRemembered = 1_000;
+const maxRemembered = 10_000;
 
 /**
  * Messages that wait for the server, in the order of their sending. The server
@@ -76,15 +73,17 @@ export class Outbox {
     return this.#all(conversation).map((i) => i.outgoing);
   }
 
-  send(params: SendParams, wait: Wait): SendHandle {
-    return this.#begin({ clientId: params.clientId, status: 'queued', params, time: Date.now() }, wait);
+  send(message: Omit<SendParams, 'clientId'>, wait: Wait): SendHandle {
+    const clientId = this.#core.newId();
+    // A copy: what the server may see again must not have changed meanwhile.
+    const params: SendParams = JSON.parse(JSON.stringify({ clientId, ...message }));
+    return this.#begin({ clientId, status: 'queued', params, time: Date.now() }, wait);
   }
 
   /** Sends again what failed, under the same clientId. */
   resend(clientId: string, wait: Wait): SendHandle {
     const outgoing = this.#items.get(clientId)?.outgoing;
-    if (outgoing?.status !== 'failed')
-      throw new IMError('not_found', 'no message with this clientId has failed');
+    if (outgoing?.status !== 'failed') throw new IMError('not_found', 'no such message has failed');
     const { params, time } = outgoing;
     return this.#begin({ clientId, status: 'queued', params, time }, wait);
   }
@@ -142,7 +141,7 @@ export class Outbox {
     this.#inFlight++;
     try {
       const r = await rpc.call('message.send', params, { timeoutMs: answerTimeoutMs });
-      const m = r.message ?? messageOf(r, params, this.#core.me());
+      const m = messageOf(r, params, this.#core.me());
       if (isOpen(item)) {
         this.#set(item, { status: 'sent' });
         item.done();
@@ -156,8 +155,7 @@ export class Outbox {
       item.cause = e;
       this.#set(item, { status: 'queued' });
       if (e.reason !== 'offline') {
-        const ms =
-          e.retryAfterMs ?? Math.min(maxRetryMs, minRetryMs * 2 ** item.refusals) * (0.5 + Math.random() / 2);
+        const ms = e.retryAfterMs ?? backoffMs(item.refusals);
         item.refusals++;
         item.retryAt = Date.now() + ms;
         setTimeout(() => this.flush(), ms);
@@ -176,7 +174,7 @@ export class Outbox {
     const late = () => {
       const { cause } = item;
       const reason = this.#core.connection.rpc ? 'timeout' : 'offline';
-      this.#fail(item, 'failed', new IMError(reason, 'the message was not acknowledged in time', { cause }));
+      this.#fail(item, 'failed', new IMError(reason, 'not acknowledged in time', { cause }));
     };
     const timer = setTimeout(late, timeoutMs);
     const done = () => {
@@ -184,12 +182,14 @@ export class Outbox {
       signal?.removeEventListener('abort', cancel);
     };
     const item = { outgoing, done, refusals: 0, retryAt: 0 } as unknown as Item;
-    item.promise = new Promise((resolve, reject) => Object.assign(item, { resolve, reject }));
+    const promise = this.#core.watched(
+      new Promise<Message>((resolve, reject) => Object.assign(item, { resolve, reject })),
+    );
     this.#items.delete(clientId); // what is sent again goes last
     this.#items.set(clientId, item);
-    this.#remember(clientId);
+    const [oldest] = this.#recent.add(clientId);
+    if (this.#recent.size > maxRemembered) this.#recent.delete(oldest as string);
     this.#core.outgoing(outgoing);
-    const promise = this.#core.watched(item.promise);
     signal?.addEventListener('abort', cancel);
     const { over } = this.#core.connection;
     if (signal?.aborted) cancel();
@@ -204,14 +204,6 @@ export class Outbox {
       // biome-ignore lint/suspicious/noThenProperty: awaiting a handle is its purpose
       then: promise.then.bind(promise) as SendHandle['then'],
     };
-  }
-
-  #remember(clientId: string): void {
-    this.#recent.add(clientId);
-    for (const old of this.#recent) {
-      if (this.#recent.size <= maxRemembered) return;
-      if (!this.#items.has(old)) this.#recent.delete(old);
-    }
   }
 
   /** The conversation that an item goes to, where it is known, else a name for it. */
@@ -239,17 +231,10 @@ export class Outbox {
 const isOpen = ({ outgoing: { status } }: Item) => status === 'queued' || status === 'sending';
 
 /** The message that a receipt stands for. */
-function messageOf(r: SendResult, p: SendParams, me: string): Message {
-  const { conversation, seq, rev, count, id, time } = r;
-  const { clientId, type = 'text', content, mentions, replyTo, ext, flags } = p;
-  return {
-    ...{ conversation, seq, rev, count, id, clientId, from: me, time, type },
-    content: typeof content === 'string' ? { text: content } : content,
-    ...(mentions === 'all' || mentions?.length ? { mentions } : {}),
-    ...(replyTo ? { replyTo } : {}),
-    ...(ext ? { ext } : {}),
-    ...(flags?.length ? { flags } : {}),
-  };
+function messageOf(r: SendResult, p: SendParams, from: string): Message {
+  const { message, duplicate, ...place } = r;
+  const { to, content, ...rest } = p;
+  return message ?? { type: 'text', ...place, ...rest, from, content: content as JsonObject };
 }
 
 /** Where a message goes, as an application writes it: a bare string is a person. */

@@ -1,12 +1,13 @@
 /** Reads a list page by page until its end. @internal */
 export async function allPages<T>(
-  ask: (cursor: { cursor?: string }) => Promise<{ rows: T[]; cursor?: string | undefined }>,
+  ask: (cursor: string | undefined) => Promise<{ rows: T[]; cursor?: string }>,
 ): Promise<T[]> {
   const all: T[] = [];
-  for (let at: { cursor?: string } | undefined = {}; at; ) {
-    const { rows, cursor }: { rows: T[]; cursor?: string | undefined } = await ask(at);
+  let next: string | undefined;
+  do {
+    const { rows, cursor } = await ask(next);
     all.push(...rows);
-    at = cursor ? { cursor } : undefined;
-  }
+    next = cursor;
+  } while (next);
   return all;
 }

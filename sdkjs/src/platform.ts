@@ -48,7 +48,7 @@ const around = () => globalThis as unknown as Surroundings;
 /** @internal */
 export function socketOf(p: PlatformAdapter, url: string, protocol: string): SocketLike {
   const WebSocket = p.WebSocket ?? around().WebSocket;
-  if (!WebSocket) throw new Error('there is no WebSocket here: give platform.WebSocket');
+  if (!WebSocket) throw new Error('no WebSocket: give platform.WebSocket');
   return new WebSocket(url, protocol);
 }
 
@@ -73,18 +73,17 @@ export function withStorage<T>(p: PlatformAdapter, use: (s: KeyValueStorage) => 
 /** @internal */
 export function onWake(p: PlatformAdapter, fn: () => void): () => void {
   if (p.onWake) return p.onWake(fn);
-  const { document } = around();
-  const visible = () => document?.visibilityState === 'visible' && fn();
   const off = new AbortController();
-  const { signal } = off;
-  document?.addEventListener('visibilitychange', visible, { signal });
-  for (const type of ['online', 'pageshow']) around().addEventListener?.(type, fn, { signal });
+  const awake = () => around().document?.visibilityState !== 'hidden' && fn();
+  for (const type of ['visibilitychange', 'online', 'pageshow']) {
+    around().addEventListener?.(type, awake, { signal: off.signal });
+  }
   return () => off.abort();
 }
 
 /** @internal */
 export function isOnline(p: PlatformAdapter): boolean {
-  return p.isOnline ? p.isOnline() : around().navigator?.onLine !== false;
+  return (p.isOnline?.() ?? around().navigator?.onLine) !== false;
 }
 
 /** @internal */

@@ -4,7 +4,7 @@ import type { Conversation, Message, ServerEvents, SyncResult } from './protocol
 import type { Rpc } from './rpc.js';
 import type { Timeline } from './timeline.js';
 import { mergeMessage, mergeOwn, mergeReceipt, mergeRow } from './view.js';
-import { sleep } from './wait.js';
+import { backoffMs, sleep } from './wait.js';
 
 /** Messages that were left out because the client was too far behind. */
 export interface Gap {
@@ -53,8 +53,6 @@ const holdMs = 300;
 const maxPages = 5;
 const limit = 100;
 const maxWithin = 16;
-const minRetryMs = 1_000;
-const maxRetryMs = 30_000;
 
 /**
  * What this client knows of its conversations, kept by revision: every event
@@ -122,7 +120,7 @@ export class Replica {
     let cursor = this.#cursor;
     let page: SyncResult;
     do {
-      page = await rpc.call('sync', { limit, ...(cursor ? { cursor } : {}) }, { timeoutMs: 15_000 });
+      page = await rpc.call('sync', { limit, cursor: cursor || undefined }, { timeoutMs: 15_000 });
       if (page.reset) snapshot = new Set();
       for (const row of page.conversations) {
         snapshot?.add(row.id);
@@ -227,7 +225,7 @@ export class Replica {
     this.#announce(id);
 
     const arrived = Math.min(...steps.map((s) => s.message?.seq ?? Infinity));
-    const isRecent = (m: Message | undefined) => m !== undefined && m.time >= this.#since;
+    const isRecent = (m?: Message) => m && m.time >= this.#since;
     if (!this.#wanted(e) || !(arrived <= seq || isRecent(lastMessage) || (unread && !first))) return;
     const me = this.#core.me();
     const isNews = (m: Message) =>
@@ -372,8 +370,7 @@ export class Replica {
     const messages: Message[] = [];
     let { rev } = e;
     for (;;) {
-      const params = { conversation: id, rev, limit, ...(within ? { within } : {}) };
-      const page = await this.#core.call('message.changes', params);
+      const page = await this.#core.call('message.changes', { conversation: id, rev, limit, within });
       if (page.reset) {
         for (const t of this.#shown(id)) t.reset();
         return null;
@@ -407,13 +404,13 @@ export class Replica {
 
 /** Does work until it succeeds or repeating it does not help. */
 async function retrying(work: () => Promise<void>): Promise<void> {
-  for (let ms = minRetryMs; ; ms = Math.min(ms * 2, maxRetryMs)) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await work();
     } catch (thrown) {
       const e = toIMError(thrown);
       if (!e.retryable) throw e;
-      await sleep(e.retryAfterMs ?? ms);
+      await sleep(e.retryAfterMs ?? backoffMs(attempt));
     }
   }
 }

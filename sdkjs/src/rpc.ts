@@ -20,9 +20,6 @@ interface Waiting {
   reject(e: IMError): void;
 }
 
-/** How many requests of a session a server runs at once. */
-const maxInFlight = 64;
-
 /**
  * JSON-RPC 2.0 over one connection. Requests that are made in the same breath
  * travel in one frame.
@@ -32,10 +29,8 @@ export class Rpc {
   /** What the server accepts; session.open tells. */
   limits: Pick<Limits, 'batch' | 'frameBytes'> = { batch: 64, frameBytes: 256 << 10 };
   readonly #waiting = new Map<number, Waiting>();
-  readonly #queue: Array<{ id: number; text: string }> = [];
+  readonly #queue: string[] = [];
   #lastId = 0;
-  readonly #inFlight = new Set<number>();
-  #flushing = false;
   #failure: IMError | undefined;
 
   constructor(
@@ -49,13 +44,12 @@ export class Rpc {
       if (this.#failure) return reject(this.#failure);
       const id = ++this.#lastId;
       const text = JSON.stringify({ jsonrpc: '2.0', id, method: op, params });
-      if (byteLength(text) > this.limits.frameBytes) {
-        const detail = { max: this.limits.frameBytes };
-        return reject(new IMError('too_large', 'the request is larger than a frame may be', { detail }));
-      }
+      const max = this.limits.frameBytes;
+      if (byteLength(text) > max)
+        return reject(new IMError('too_large', 'the request is too large', { detail: { max } }));
       this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
-      this.#queue.push({ id, text });
-      this.#flushSoon();
+      if (!this.#queue.length) queueMicrotask(() => this.#flush());
+      this.#queue.push(text);
       return () => this.#waiting.delete(id);
     });
   }
@@ -70,7 +64,9 @@ export class Rpc {
     }
     for (const m of Array.isArray(parsed) ? parsed : [parsed]) {
       if (m?.method !== undefined) this.notified(m.method, m.params ?? {});
-      else if (typeof m?.id === 'number') this.#answered(m.id, m);
+      const asked = this.#waiting.get(m?.id as number);
+      if (m?.error) asked?.reject(fromWire(m.error));
+      else asked?.resolve(m.result);
     }
   }
 
@@ -81,39 +77,18 @@ export class Rpc {
     for (const w of [...this.#waiting.values()]) w.reject(e);
   }
 
-  #answered(id: number, m: Answer): void {
-    this.#inFlight.delete(id);
-    const w = this.#waiting.get(id);
-    if (m.error) w?.reject(fromWire(m.error));
-    else w?.resolve(m.result);
-    if (this.#queue.length) this.#flushSoon();
-  }
-
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      while (this.#queue.length && this.#inFlight.size < maxInFlight) this.#flush();
-    });
-  }
-
-  /** Writes one frame of what waits. */
+  /** Writes what waits, in as few frames as the server accepts. */
   #flush(): void {
-    const texts: string[] = [];
-    let bytes = 2;
-    for (let next = this.#queue[0]; next; next = this.#queue[0]) {
-      if (this.#waiting.has(next.id)) {
-        const size = byteLength(next.text) + 1;
-        const full = texts.length >= this.limits.batch || this.#inFlight.size >= maxInFlight;
-        if (full || (texts.length > 0 && bytes + size > this.limits.frameBytes)) break;
-        texts.push(next.text);
-        bytes += size;
-        this.#inFlight.add(next.id);
-      } // else nobody waits for it any more
-      this.#queue.shift();
+    const { batch, frameBytes } = this.limits;
+    while (this.#queue.length) {
+      let n = 0;
+      for (let bytes = 1; n < batch && this.#queue[n] !== undefined; n++) {
+        bytes += byteLength(this.#queue[n] as string) + 1;
+        if (n && bytes > frameBytes) break;
+      }
+      const texts = this.#queue.splice(0, n);
+      this.write(n > 1 ? `[${texts}]` : (texts[0] as string));
     }
-    if (texts.length) this.write(texts.length === 1 ? (texts[0] as string) : `[${texts.join(',')}]`);
   }
 }
 

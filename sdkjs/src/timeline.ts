@@ -1,5 +1,5 @@
 import type { Core } from './core.js';
-import { type IMError, toIMError } from './errors.js';
+import type { IMError } from './errors.js';
 import type { Outgoing } from './outbox.js';
 import type { ListParams, ListResult, Message } from './protocol.js';
 import type { Wait } from './wait.js';
@@ -103,8 +103,8 @@ export class Timeline {
   retry(): void {
     if (this.loaded || this.#older) return;
     this.error = null;
-    this.loadOlder().catch((e) => {
-      this.error = toIMError(e);
+    this.loadOlder().catch((e: IMError) => {
+      this.error = e;
       this.changed();
     });
   }
@@ -159,7 +159,7 @@ export class Timeline {
         try {
           listener(this.items);
         } catch (e) {
-          this.#core.logger.error('a listener failed', e);
+          this.#core.logger.error('IMClient: a listener failed', e);
         }
       }
     });
@@ -174,7 +174,7 @@ export class Timeline {
     this.changed();
     const newest = where.before === undefined;
     try {
-      const params = { conversation: this.conversation, ...where, ...(limit ? { limit } : {}) };
+      const params = { conversation: this.conversation, ...where, limit };
       const page = await this.#core.call('message.list', params, wait);
       if (newest) this.loaded = true;
       this.#firstSeq = page.firstSeq;

@@ -9,45 +9,31 @@ const getTokenTimeoutMs = 30_000;
 
 /** Where the session's token comes from. Without a token the host's cookie counts. @internal */
 export class Tokens {
-  #token: string | undefined;
-
   constructor(
-    userToken: string | undefined,
-    private readonly getToken: ((why: TokenReason) => Promise<string>) | undefined,
-  ) {
-    this.#token = userToken;
-  }
-
-  /** The application can be asked for one. */
-  get givenByApp(): boolean {
-    return this.getToken !== undefined;
-  }
+    private token: string | undefined,
+    /** Asks the application, if it can be asked. */
+    readonly getToken?: (why: TokenReason) => Promise<string>,
+  ) {}
 
   /** Another attempt may have a better one: the application's, or the cookie of then. */
   get renewable(): boolean {
-    return this.givenByApp || this.#token === undefined;
+    return !!this.getToken || !this.token;
   }
 
-  /** The token to open a session with. */
-  current(): Promise<string | undefined> {
-    if (this.#token !== undefined || !this.getToken) return Promise.resolve(this.#token);
-    return this.renew('initial');
-  }
-
-  /** A new token, from the application. */
-  async renew(why: TokenReason): Promise<string | undefined> {
+  /** The token to open a session with; a new one where there is a reason. */
+  async get(why?: TokenReason): Promise<string | undefined> {
     const { getToken } = this;
-    if (!getToken) return undefined;
-    const late = () => new IMError('timeout', 'getToken gave no token in time');
-    this.#token = await guard<string>({ timeoutMs: getTokenTimeoutMs }, late, (resolve, reject) => {
-      new Promise<string>((done) => done(getToken(why))).then(resolve, (cause: unknown) => {
-        reject(cause instanceof IMError ? cause : new IMError('unavailable', 'getToken failed', { cause }));
+    if (getToken && (why || !this.token)) {
+      const failed = (cause?: unknown) => new IMError('unavailable', 'getToken gave no token', { cause });
+      this.token = await guard<string>({ timeoutMs: getTokenTimeoutMs }, failed, (resolve, reject) => {
+        const asked = (async () => getToken(why ?? 'initial'))();
+        asked.then(resolve, (e) => reject(e instanceof IMError ? e : failed(e)));
       });
-    });
-    return this.#token;
+    }
+    return this.token;
   }
 
   forget(): void {
-    this.#token = undefined;
+    this.token = undefined;
   }
 }

@@ -57,8 +57,11 @@ export function mergeRow(c: Conversation, row: Conversation): Conversation {
 export function mergeReceipt(c: Conversation, { user, read, delivered }: Marker): Conversation {
   const markers = c.markers ?? [];
   const old = markers.find((m) => m.user === user);
-  const further = (a: number, b = 0) => Math.max(a, b);
-  const moved = { user, read: further(read, old?.read), delivered: further(delivered, old?.delivered) };
+  const moved = {
+    user,
+    read: Math.max(read, old?.read ?? 0),
+    delivered: Math.max(delivered, old?.delivered ?? 0),
+  };
   return { ...c, markers: [...markers.filter((m) => m !== old), moved] };
 }
 

@@ -65,6 +65,13 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
+ * How long to wait before the next attempt: full jitter, so that clients that
+ * fall together do not rise together.
+ * @internal
+ */
+export const backoffMs = (attempt: number) => Math.random() * Math.min(30_000, 300 * 2 ** attempt);
+
+/**
  * A promise whose rejection never becomes an unhandled one: where nobody has
  * asked for its result, the rejection is reported instead.
  * @internal

@@ -50,8 +50,7 @@ function wrong(value: unknown, schema: Schema, at: string): string[] {
     return [...missing, ...fields];
   }
   if (schema.type === 'integer') return Number.isSafeInteger(value) ? [] : [`${at} is no integer`];
-  if (schema.type)
-    return typeof value === schema.type ? [] : [`${at} is no ${schema.type}`];
+  if (schema.type) return typeof value === schema.type ? [] : [`${at} is no ${schema.type}`];
   return [];
 }
 

@@ -2,6 +2,7 @@ import type { Session, State } from './connection.js';
 import { ContactsApi } from './contacts.js';
 import { ConversationsApi } from './conversations.js';
 import { type IMEvents, type IMOptions } from './core.js';
+import { IMError } from './errors.js';
 import { GroupsApi } from './groups.js';
 import { MessagesApi } from './messages.js';
 import { type SendHandle, type Target } from './outbox.js';
@@ -24,6 +25,8 @@ export interface TextMessage extends Wait {
 /** One user's chat with one server. */
 export declare class IMClient {
     #private;
+    static readonly IMError: typeof IMError;
+    static readonly version = "0.1.0";
     readonly messages: MessagesApi;
     readonly conversations: ConversationsApi;
     readonly groups: GroupsApi;

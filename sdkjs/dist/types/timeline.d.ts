@@ -1,4 +1,4 @@
-import { type IMError } from './errors.js';
+import type { IMError } from './errors.js';
 import type { Outgoing } from './outbox.js';
 import type { Message } from './protocol.js';
 import type { Wait } from './wait.js';
