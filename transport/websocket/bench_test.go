@@ -1,3 +1,5 @@
+//go:build unix
+
 package websocket_test
 
 import (
@@ -38,6 +40,7 @@ const (
 type fanOut interface {
 	http.Handler
 	publish(msg []byte) // to every connection
+	connections() int   // that a publish would reach
 }
 
 var servers = map[string]func() fanOut{
@@ -150,6 +153,12 @@ func (s *ourServer) publish(msg []byte) {
 	}
 }
 
+func (s *ourServer) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queues)
+}
+
 type benchQueue struct {
 	conn   transport.Conn
 	mu     sync.Mutex
@@ -157,10 +166,6 @@ type benchQueue struct {
 	msgs   []transport.Prepared
 	active bool
 }
-
-// benchQueued is how many messages wait for one client before the publisher has
-// to, on both sides.
-const benchQueued = 16
 
 func (q *benchQueue) add(msg transport.Prepared) {
 	q.mu.Lock()
@@ -202,7 +207,7 @@ type benchClients struct {
 }
 
 // connectClients starts a process that connects n clients to srv.
-func connectClients(b *testing.B, srv http.Handler, n int) *benchClients {
+func connectClients(b *testing.B, srv fanOut, n int) *benchClients {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -228,6 +233,10 @@ func connectClients(b *testing.B, srv http.Handler, n int) *benchClients {
 	})
 	fmt.Fprintln(c.in, n)
 	c.wait(b)
+	// A client has its answer before the server has the connection.
+	for srv.connections() < n {
+		runtime.Gosched()
+	}
 	return c
 }
 
@@ -246,51 +255,5 @@ func (c *benchClients) wait(b *testing.B) {
 	var ok string
 	if _, err := fmt.Fscanln(c.out, &ok); err != nil {
 		b.Fatal(err)
-	}
-}
-
-const clientsEnv = "H5IM_TEST_CLIENTS"
-
-// runClients is the client process: it reads numbers from standard input, first
-// of connections, then of bytes that each is going to get.
-func runClients(addr string) {
-	var n int
-	fmt.Scanln(&n)
-	conns := make([]net.Conn, n)
-	for i := range conns {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			panic(err)
-		}
-		fmt.Fprintf(conn, handshake, "im.v1.json")
-		head := make([]byte, 0, 1024)
-		for !strings.HasSuffix(string(head), "\r\n\r\n") {
-			one := make([]byte, 1)
-			if _, err := conn.Read(one); err != nil {
-				panic(err)
-			}
-			head = append(head, one...)
-		}
-		if _, err := conn.Write(text("hello")); err != nil {
-			panic(err)
-		}
-		conns[i] = conn
-	}
-	fmt.Println("ok")
-	for {
-		var bytes int64
-		if _, err := fmt.Scanln(&bytes); err != nil {
-			return
-		}
-		var all sync.WaitGroup
-		for _, conn := range conns {
-			all.Go(func() {
-				if _, err := io.CopyN(io.Discard, conn, bytes); err != nil {
-					panic(err)
-				}
-			})
-		}
-		all.Wait()
-		fmt.Println("ok")
 	}
 }

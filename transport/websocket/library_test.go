@@ -37,6 +37,10 @@ func TestAnotherLibrarysClient(t *testing.T) {
 	}
 }
 
+// benchQueued is how many messages wait for one client before the publisher has
+// to, on both sides.
+const benchQueued = 16
+
 // naiveServer broadcasts as the library's chat example does, but waits where
 // that drops.
 type naiveServer struct {
@@ -85,4 +89,10 @@ func (s *naiveServer) publish(msg []byte) {
 	for _, queue := range s.queues {
 		queue <- msg
 	}
+}
+
+func (s *naiveServer) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queues)
 }
