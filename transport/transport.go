@@ -70,9 +70,9 @@ type Transport interface {
 	// Serve answers one request. Either it calls start exactly once with a
 	// connection that start owns from then on, or it answers the request with
 	// an HTTP error that explains itself and returns that error. start returns
-	// at once; the peer may have its answer a moment earlier, so nothing is
-	// promised to it before its first message. A transport that hijacks returns after start, so that net/http
-	// can free its buffers; one that streams returns when the Conn is closed.
+	// at once; the peer may have its answer a moment before. A transport that
+	// hijacks returns after start, so that net/http can free its buffers; one
+	// that streams returns when the Conn is closed.
 	//
 	// The caller has checked the request's origin. The request and its context
 	// are not used after Serve has returned.

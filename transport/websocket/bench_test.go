@@ -127,7 +127,7 @@ type ourServer struct {
 }
 
 func (s *ourServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	limits := transport.Limits{MaxFrameBytes: 64 << 10, WriteTimeout: 10 * time.Second, PingInterval: 25 * time.Second}
+	limits := transport.Limits{MaxFrameBytes: 64 << 10, WriteTimeout: 10 * time.Second, PingInterval: time.Hour}
 	_ = s.transport.Serve(w, r, limits, func(c transport.Conn) {
 		s.mu.Lock()
 		q := &benchQueue{conn: c}
