@@ -25,8 +25,8 @@ import (
 const (
 	benchConversations = 1000
 	benchSenders       = 64
-	benchRound         = time.Second
-	benchRounds        = 4
+	benchRound         = 500 * time.Millisecond
+	benchRounds        = 12
 )
 
 func benchStore(b *testing.B) *Store {
@@ -144,21 +144,27 @@ func BenchmarkWriters(b *testing.B) {
 				tuned(s, writers/2, time.Millisecond), tuned(s, writers, 100*time.Microsecond),
 			}
 			for b.Loop() {
-				var mine, update float64
-				batch := make([]float64, len(batches))
-				for range benchRounds {
-					mine += rate(b, writers, ours(s)) / benchRounds
-					update += rate(b, writers, peer(s.db.Update)) / benchRounds
-					for i, send := range batches {
-						batch[i] += rate(b, writers, send) / benchRounds
+				// The best Batch is found first, so that no luck of many rounds
+				// is compared with one mean.
+				best, top := batches[0], 0.0
+				for _, send := range batches {
+					if r := rate(b, writers, send) + rate(b, writers, send); r > top {
+						best, top = send, r
 					}
 				}
-				best := slices.Max(batch)
+				sides := []sendFunc{ours(s), peer(s.db.Update), best}
+				sum := make([]float64, len(sides))
+				for range benchRounds {
+					for i, send := range sides {
+						sum[i] += rate(b, writers, send) / benchRounds
+					}
+				}
+				mine, update, batch := sum[0], sum[1], sum[2]
 				b.ReportMetric(mine, "msg/s")
 				b.ReportMetric(update, "update/s")
-				b.ReportMetric(best, "batch/s")
+				b.ReportMetric(batch, "batch/s")
 				b.ReportMetric(mine/update, "x-update")
-				b.ReportMetric(mine/best, "x-batch")
+				b.ReportMetric(mine/batch, "x-batch")
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -18,9 +19,9 @@ const (
 	maxDrainWrites = 1024
 	maxDrainBytes  = 4 << 20
 
-	// gatherYields is how often the writer yields without anybody coming: a
-	// few microseconds, of the hundreds that a commit takes.
-	gatherYields = 128
+	// patience is which part of the time of a commit the writer spends on
+	// waiting for the next of those whom it has just answered.
+	patience = 16
 )
 
 // write is one call of a write method on its way through the writer.
@@ -105,27 +106,30 @@ func (w *writer) run() {
 		if !ok {
 			return
 		}
+		began := time.Now()
 		w.drain(ops)
-		w.gather(len(ops))
+		w.gather(len(ops), time.Since(began)/patience)
 	}
 }
 
 // gather lets those who were just answered queue again, so that they share the
 // next commit with those who waited. It yields until all are there, or nobody
-// came for a while.
-func (w *writer) gather(answered int) {
-	w.mu.Lock()
-	last := len(w.queue)
-	w.mu.Unlock()
-	for want, idle := min(last+answered, maxDrainWrites), 0; last < want && idle < gatherYields; idle++ {
+// came for a while; a lone caller finds it waiting for nobody else.
+func (w *writer) gather(answered int, idle time.Duration) {
+	queued := w.queued()
+	want := min(queued+answered, maxDrainWrites)
+	for came := time.Now(); queued < want && time.Since(came) < idle; {
 		runtime.Gosched()
-		w.mu.Lock()
-		n := len(w.queue)
-		w.mu.Unlock()
-		if n > last {
-			idle, last = 0, n
+		if n := w.queued(); n > queued {
+			queued, came = n, time.Now()
 		}
 	}
+}
+
+func (w *writer) queued() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue)
 }
 
 // next waits for writes and takes what fits in a drain.

@@ -46,10 +46,8 @@ func putRecord(s *Store, key string) error {
 
 // waitQueue waits until n writes are queued.
 func (s *Store) waitQueue(n int) {
-	for queued := -1; queued < n; runtime.Gosched() {
-		s.writer.mu.Lock()
-		queued = len(s.writer.queue)
-		s.writer.mu.Unlock()
+	for s.writer.queued() < n {
+		runtime.Gosched()
 	}
 }
 
