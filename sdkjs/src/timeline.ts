@@ -46,6 +46,7 @@ export class Timeline {
   #items: readonly TimelineItem[] | undefined;
   #changing = false;
   #closed = false;
+  readonly #off: () => void;
   readonly #listeners = new Set<(items: readonly TimelineItem[]) => void>();
 
   /** @internal */
@@ -54,6 +55,10 @@ export class Timeline {
     readonly conversation: string,
   ) {
     this.#core = core;
+    // A conversation that was lost and is mine again.
+    this.#off = core.emitter.on('conversations', ({ changed }) => {
+      if (changed.some((c) => c.id === conversation)) this.retry();
+    });
     this.retry();
   }
 
@@ -80,7 +85,7 @@ export class Timeline {
   loadOlder(wait?: Wait & { limit?: number }): Promise<void> {
     const first = this.#ranges[0];
     if (this.loaded && !this.hasOlder) return Promise.resolve();
-    this.#older ??= this.#load(first ? { before: first[0] } : {}, wait).finally(() => {
+    this.#older ??= this.#load(first ? { before: first[0] } : {}, wait, () => {
       this.#older = undefined;
     });
     return this.#core.watched(this.#older);
@@ -95,6 +100,7 @@ export class Timeline {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#off();
     this.#listeners.clear();
     this.#core.replica.timelines.delete(this);
   }
@@ -168,6 +174,7 @@ export class Timeline {
   async #load(
     where: Pick<ListParams, 'before'>,
     { limit, ...wait }: Wait & { limit?: number } = {},
+    ended?: () => void,
   ): Promise<void> {
     this.#loads++;
     this.loading = true;
@@ -182,6 +189,7 @@ export class Timeline {
       if (!page.more && this.#ranges[0]?.[0] === page.from) this.#firstSeq = page.from;
       for (const m of [...this.#fresh.values()].sort((a, b) => a.seq - b.seq)) this.merge(m);
     } finally {
+      ended?.(); // before the listeners hear of it: they may ask for more
       this.#loads--;
       this.loading = this.#loads > 0;
       if (!this.loading) this.#fresh.clear();

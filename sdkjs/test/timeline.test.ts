@@ -256,6 +256,33 @@ describe('a timeline', () => {
     expect(w.server.count('message.list')).toBe(1);
   });
 
+  it('may be asked for more by a listener that hears of a page', async () => {
+    const { t } = await open(170);
+    t.subscribe(() => {
+      if (t.hasOlder && !t.loading) void t.loadOlder();
+    });
+    void t.loadOlder();
+    await w.pass(2000);
+    expect(seqs(t)).toEqual(range(1, 170));
+  });
+
+  it('loads again when a conversation that was lost is mine again', async () => {
+    const id = 'g_1';
+    w.server.create(id, 'group', ['bob', 'me']);
+    const c = w.client();
+    void c.init();
+    await w.pass();
+    w.server.changeMembers(id, ['me'], false);
+    await w.pass();
+    const t = c.messages.timeline(id);
+    await w.pass();
+    expect([t.loaded, t.error?.reason]).toEqual([false, 'not_found']);
+    w.server.changeMembers(id, ['me'], true);
+    w.server.send('bob', { conversation: id }, 'welcome back');
+    await w.pass(1000);
+    expect(line(t)).toBe('welcome back');
+  });
+
   it('ends with close', async () => {
     const { t } = await open(1);
     let told = 0;
