@@ -33,7 +33,9 @@ golden: ## Rewrite golden files after a deliberate change
 .PHONY: bench
 bench: ## Every benchmark with its peer, both sides in one run
 	go test ./store/bolt -run xxx -bench 'Writers|Latency|Page|Disk' -benchtime 1x -timeout 20m
-	go test ./transport/websocket -run xxx -bench . -benchtime 1x
+	go test ./transport/websocket -run xxx -bench Delivery/paced -benchtime 60x
+	go test ./transport/websocket -run xxx -bench Idle/naive -benchtime 1x
+	go test ./transport/websocket -run xxx -bench Idle/ours -benchtime 1x
 	go test ./im/wire -run xxx -bench . -benchtime 2s
 	go test ./im -run xxx -bench . -benchtime 3s
 
