@@ -1,10 +1,10 @@
 package im_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/h5im/im"
@@ -68,24 +68,27 @@ func TestSlowClientGetsAGapAndCatchesUp(t *testing.T) {
 	}
 }
 
-// A client that reads nothing at all is cut off in the end, and nobody waits.
+// A client that reads nothing at all is cut off in the end, and nobody waits
+// for it.
 func TestStalledClientIsCutOff(t *testing.T) {
-	srv := setup(t, im.Config{Limits: im.Limits{WriteTimeout: 50_000_000}}) // 50 ms
-	alice, stalled := srv.Connect("alice"), srv.Connect("bob")
-	resume := stalled.Pause()
-	for i := range 20 {
-		send(t, alice, im.ToUser("bob"), fmt.Sprint("c", i), "x")
-	}
-	defer resume()
-	events, err := srv.As(im.Identity{User: "bob"}).Listen(ctx, "watch")
-	must(t, err)
-	defer events.Close()
-	send(t, alice, im.ToUser("bob"), "last", "x")
-	patient, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	e, err := events.Next(patient)
-	must(t, err)
-	if e.Name != "message" {
-		t.Errorf("event %s", e.Name)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		srv := setup(t, im.Config{})
+		alice, stalled, other := srv.Connect("alice"), srv.Connect("bob"), srv.Connect("bob")
+		resume := stalled.Pause()
+		defer resume()
+		begin := time.Now()
+		for i := range 200 {
+			send(t, alice, im.ToUser("bob"), fmt.Sprint("c", i), strings.Repeat("x", 5000))
+			other.Event("message")
+		}
+		if waited := time.Since(begin); waited != 0 {
+			t.Errorf("the others waited %v", waited)
+		}
+		time.Sleep(15 * time.Second) // WriteTimeout is 10 s
+		resume()
+		if err := stalled.Ended(); err == nil {
+			t.Error("it ended without an error")
+		}
+		must(t, other.Call("ping", nil, nil))
+	})
 }
