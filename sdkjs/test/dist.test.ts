@@ -64,6 +64,24 @@ globalThis.client = imClient;`);
   });
 });
 
+describe('the script of timelines', () => {
+  it('adds messages.timeline to the script', async () => {
+    const server = new Server();
+    const p = page(server, 'https://chat.test/im/sdk/h5-im-sdk.js');
+    p.script('h5-im-sdk.js');
+    p.run(
+      "globalThis.client = new IMClient({ appId: 'YOUR_APP_ID', userToken: 'USER_TOKEN' }); client.init();",
+    );
+    expect(() => p.run("client.messages.timeline('d_bob_me')")).toThrow('h5-im-timeline.js');
+    p.script('h5-im-timeline.js');
+    server.send('bob', { user: 'me' }, 'hi');
+    p.run("globalThis.timeline = client.messages.timeline('d_bob_me');");
+    await expect.poll(() => p.run('timeline.items[0]?.message.content.text')).toBe('hi');
+    expect(p.run('timeline instanceof IMClient.Timeline')).toBe(true);
+    await p.run('client.close()');
+  });
+});
+
 describe('the module', () => {
   it('loads and constructs in a worker', async () => {
     const url = new URL('../dist/index.js', import.meta.url).href;
