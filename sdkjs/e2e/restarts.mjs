@@ -162,7 +162,8 @@ for (const p of people) {
 const total = messages.filter((m) => m.conversation === group.id).length;
 for (const p of people) {
   while (p.timeline.hasOlder) await p.timeline.loadOlder();
-  for (let gap; (gap = p.timeline.items.find((i) => i.type === 'gap')); ) await p.timeline.fill(gap);
+  const hole = () => p.timeline.items.find((i) => i.type === 'gap');
+  for (let gap = hole(); gap; gap = hole()) await p.timeline.fill(gap);
   const shown = p.timeline.items.map((i) => (i.type === 'message' ? i.message.seq : i.type));
   same(
     shown,
