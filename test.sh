@@ -81,7 +81,8 @@ node() {
 
 js() {
 	node
-	(cd sdkjs && npm ci --no-audit --no-fund --loglevel=error && npm run check)
+	(cd sdkjs && npm ci --no-audit --no-fund --loglevel=error && npm run check &&
+		command node --experimental-websocket e2e/restarts.mjs "${1:-10}")
 }
 
 e2e() {
@@ -111,7 +112,7 @@ long)
 	part go gotest -count=3
 	part fuzz fuzz 60
 	part crash crash 100
-	part js js
+	part js js 120
 	part e2e e2e
 	;;
 *)
