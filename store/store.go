@@ -88,8 +88,8 @@ type Store interface {
 	//
 	// Per item, in one transaction: the lookup of (From, ClientID); membership
 	// as item.As demands; seq, rev, born and count; the row; the head; for a
-	// member his Seen, and his Read where he had read all before it; the
-	// records. Items of one call on one conversation are numbered in the
+	// member his Seen, and his Read and Delivered where he had read all before
+	// it; the records. Items of one call on one conversation are numbered in the
 	// order of the slice. A failed item leaves no hole and nothing else.
 	//
 	// The sender's Seen becomes the new Count, and likewise SeenAll, wherever
