@@ -357,7 +357,6 @@ export class Replica {
     const from = e.told + 1;
     if (from < page.from) this.#core.emitter.emit('gap', { conversation: id, from, to: page.from - 1 });
     this.#apply(e, page.messages, loaded?.rev ?? page.rev);
-    e.told = Math.max(e.told, page.to);
     e.target = e.rev; // what came later arrives as events
   }
 

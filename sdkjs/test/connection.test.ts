@@ -149,13 +149,15 @@ describe('connection', () => {
   });
 
   it('obeys retryAfterMs of a refusal and of a goaway', async () => {
-    const { c } = recorded();
+    const { c, changes } = recorded();
     let refuse = true;
     w.server.intercept = (op) => {
       if (op === 'session.open' && refuse) throw new Refusal('unavailable', { retryAfterMs: 7000 });
     };
     void c.init();
     await w.pass(6900);
+    const waiting = changes.find((e) => e.state === 'waiting');
+    expect((waiting?.retryAtMs ?? 0) - 1_700_000_000_000).toBeGreaterThanOrEqual(7000);
     expect(w.server.connections).toBe(1);
     refuse = false;
     await w.pass(200);

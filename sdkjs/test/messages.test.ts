@@ -33,12 +33,15 @@ describe('onMessage', () => {
 
   it('misses nothing that comes between session.open and the first sync', async () => {
     w.server.send('bob', bob, 'old');
+    w.server.create('g_1', 'group', ['bob', 'me']);
+    w.server.send('bob', { conversation: 'g_1' }, 'old');
     await w.pass(1000);
     const c = w.client();
     const { texts } = heard(c);
     w.server.intercept = (op) => {
       if (op === 'sync') {
         w.server.intercept = () => undefined;
+        w.server.send('bob', { conversation: 'g_1' }, 'four');
         w.server.send('bob', bob, 'one');
         w.server.send('bob', bob, 'two');
         w.server.send('carol', bob, 'three');
@@ -46,7 +49,7 @@ describe('onMessage', () => {
     };
     void c.init();
     await w.pass();
-    expect(texts().sort()).toEqual(['one', 'three', 'two']);
+    expect(texts().sort()).toEqual(['four', 'one', 'three', 'two']);
   });
 
   it('applies events that come before the answer of sync', async () => {
@@ -174,12 +177,17 @@ describe('onMessage', () => {
     w.server.send('bob', bob, '3');
     w.server.send('bob', bob, '4');
     w.server.send('dora', bob, 'new here');
+    w.server.create('g_1', 'group', ['dora']);
+    w.server.send('dora', { conversation: 'g_1' }, 'before you');
+    w.server.changeMembers('g_1', ['me'], true);
+    w.server.send('dora', { conversation: 'g_1' }, 'welcome');
     w.server.down = false;
     await w.pass(1000);
     w.server.send('bob', bob, '5');
     await w.pass();
-    expect(texts().filter((t) => t !== 'new here')).toEqual(['2', '3', '4', '5']);
-    expect(texts()).toContain('new here');
+    expect(texts().filter((t) => String(t).length === 1)).toEqual(['2', '3', '4', '5']);
+    expect(texts()).toEqual(expect.arrayContaining(['new here', 'welcome']));
+    expect(texts()).not.toContain('before you');
     expect(c.conversations.peek(direct)?.unread).toBe(5);
   });
 
@@ -244,6 +252,36 @@ describe('onMessage', () => {
     expect(c.conversations.list()[0]).toMatchObject({ id: direct, unread: 2, peer: 'bob' });
   });
 
+  it('keeps the order when more comes while a new conversation is read', async () => {
+    const { seqs } = await online();
+    w.server.intercept = (op, p, s) => {
+      if (op !== 'message.list') return undefined;
+      w.server.intercept = () => undefined;
+      const page = structuredClone(w.server.run(op, p, s));
+      w.server.send('bob', bob, 'later');
+      return new Promise((done) => setTimeout(() => done(page), 20));
+    };
+    w.server.send('bob', bob, 'one');
+    w.server.send('bob', bob, 'two');
+    await w.pass(1000);
+    expect(seqs()).toEqual([1, 2, 3]);
+  });
+
+  it('applies the event that named a conversation, though the answer is older', async () => {
+    w.server.create('g_1', 'group', ['bob']);
+    w.server.send('bob', { conversation: 'g_1' }, 'history');
+    await w.pass(1000);
+    const { texts } = await online();
+    w.server.lose = (method) => method === 'conversation';
+    w.server.changeMembers('g_1', ['me'], true);
+    const old = structuredClone(w.server.view(w.server.chat('g_1'), 'me'));
+    w.server.intercept = (op) => (op === 'conversation.get' ? old : undefined);
+    w.server.send('bob', { conversation: 'g_1' }, 'one');
+    w.server.send('bob', { conversation: 'g_1' }, 'two');
+    await w.pass(1000);
+    expect(texts()).toEqual(['one', 'two']);
+  });
+
   it('does not tell the history of a group that one is added to', async () => {
     w.server.create('g_1', 'group', ['bob', 'carol']);
     for (let i = 0; i < 5; i++) w.server.send('bob', { conversation: 'g_1' }, `before ${i}`);
@@ -270,17 +308,32 @@ describe('onMessage', () => {
   });
 
   it('starts over when the server has another history', async () => {
-    w.server.send('bob', bob, '1');
+    for (let i = 0; i < 5; i++) w.server.send('bob', bob, 'lost');
+    w.server.send('dora', bob, 'lost too');
     const { c, texts } = await online();
     w.server.cut();
     w.server.epoch = 'e2';
     w.server.chats.clear();
-    w.server.send('carol', bob, 'from the backup');
+    w.server.send('bob', bob, 'from the backup');
     await w.pass(1000);
-    expect(c.conversations.list().map((x) => x.peer)).toEqual(['carol']);
-    w.server.send('carol', bob, 'new');
+    expect(c.conversations.list()).toMatchObject([{ peer: 'bob', seq: 1, rev: 1 }]);
+    w.server.send('bob', bob, 'new');
     await w.pass();
     expect(texts().at(-1)).toBe('new');
+  });
+
+  it('forgets what a snapshot does not name', async () => {
+    w.server.send('bob', bob, '1');
+    w.server.send('carol', bob, '1');
+    const { c, texts } = await online();
+    w.server.intercept = (op) => {
+      const conversations = [w.server.view(w.server.chat(direct), 'me')];
+      return op === 'sync' ? { conversations, cursor: 'e1:9', more: false, reset: true } : undefined;
+    };
+    w.server.cut();
+    await w.pass(1000);
+    expect(c.conversations.list().map((x) => x.peer)).toEqual(['bob']);
+    expect(texts()).toEqual([]);
   });
 
   it('asks nothing for conversations that nobody looks at', async () => {

@@ -85,7 +85,11 @@ describe('a timeline', () => {
   it('shows edits, wherever they are', async () => {
     const { t } = await open(3);
     w.server.edit(direct, 1, 'one');
+    const old = w.server.chat(direct).messages[2];
     w.server.edit(direct, 3, 'three');
+    await w.pass();
+    expect(line(t)).toBe('one 2 three');
+    for (const s of w.server.sessions) s.notify('message', old);
     await w.pass();
     expect(line(t)).toBe('one 2 three');
   });
@@ -161,12 +165,42 @@ describe('a timeline', () => {
     for (const h of [a, b]) h.then(null, () => {});
     await w.pass();
     expect(line(t)).toBe('1 a?failed b?failed');
+    c.messages.resend(a.clientId).then(null, () => {});
+    await w.pass();
+    expect(line(t)).toBe('1 b?failed a?failed');
     c.messages.discard(a.clientId);
     expect(line(t)).toBe('1 b?failed');
     refuse = false;
     c.messages.resend(b.clientId);
     await w.pass();
     expect(line(t)).toBe('1 b');
+  });
+
+  it('does not show a message twice that arrives before it is acknowledged', async () => {
+    const { c, t } = await open(1);
+    w.server.intercept = (op, p, s) => {
+      if (op !== 'message.send') return undefined;
+      if (w.server.count('message.send') === 1) {
+        w.server.run(op, p, s);
+        w.server.cut();
+      }
+      return 'hang';
+    };
+    c.sendMessage({ to: 'bob', content: 'mine' });
+    await w.pass(1000);
+    expect(line(t)).toBe('1 mine');
+  });
+
+  it('does not show what was sent long ago at its end', async () => {
+    const { c } = await open(1);
+    c.sendMessage({ to: 'bob', content: 'mine' });
+    await w.pass();
+    fill(60, 3);
+    await w.pass();
+    const t = c.messages.timeline(direct);
+    await w.pass();
+    expect(seqs(t)).toEqual(range(13, 62));
+    expect(t.items.length).toBe(50);
   });
 
   it('is whole again after a lost connection', async () => {
