@@ -26,7 +26,7 @@ func coreNotifications() []notification {
 	}
 }
 
-// object is a JSON object in the order of its making: encoding/json sorts keys.
+// object is a JSON object; encoding/json sorts its keys, so that the document is stable.
 type object = map[string]any
 
 // openRPC describes the operation table (https://spec.open-rpc.org, 1.3.2).
