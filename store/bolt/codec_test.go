@@ -137,10 +137,29 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// FuzzPackID guards that an id comes back as it was, whatever follows it.
+func FuzzPackID(f *testing.F) {
+	f.Add("01890a5d-ac96-774b-bcce-b302099a8057", "alice")
+	f.Add("01890a5d-ac96-774b-bcce-b302099a80-7", "")
+	f.Fuzz(func(t *testing.T, id, rest string) {
+		if len(id) > 254 {
+			return
+		}
+		packed := packID(nil, id)
+		got, n := unpackID(nil, append(packed, rest...))
+		if string(got) != id || n != len(packed) {
+			t.Errorf("%q came back as %q of %d bytes", id, got, n)
+		}
+	})
+}
+
 func TestPackID(t *testing.T) {
 	for _, id := range []string{
 		"01890a5d-ac96-774b-bcce-b302099a8057", "01890A5D-AC96-774B-BCCE-B302099A8057",
 		"01890a5d-ac96-774b-bcce-b302099a805", "01890a5d-ac96-774b-bcce-b302099a805g",
+		"01890a5d-ac96-774b-bcce-b302099a80-7", "01890a5d-ac96-774b-bcce-b302099a805-",
+		"01890a5d-ac96-774b-bcce--302099a8057", "-1890a5d-ac96-774b-bcce-b302099a8057",
+		"01890a5d-ac96-774b-bcce-b3-2-9-a8057", "------------------------------------",
 		"", "a", "\xff2345678901234567890123456789012345",
 	} {
 		packed := append(packID(nil, id), "rest"...)

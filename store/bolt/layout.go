@@ -104,23 +104,38 @@ const packedUUID = 0xff
 // packID appends an id of up to 254 bytes: a canonical lower-case UUID as
 // packedUUID and its 16 bytes, anything else as its length and its bytes.
 func packID(b []byte, id string) []byte {
-	start := len(b)
-	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
-		return append(append(b, byte(len(id))), id...)
+	if uuid, ok := parseUUID(id); ok {
+		return append(append(b, packedUUID), uuid[:]...)
 	}
-	b = append(b, packedUUID)
-	for i := 0; i < 36; i += 2 {
-		if id[i] == '-' {
-			i++
-		}
-		hi, lo := strings.IndexByte(hexDigits, id[i]), strings.IndexByte(hexDigits, id[i+1])
-		if hi < 0 || lo < 0 {
-			return append(append(b[:start], byte(len(id))), id...)
-		}
-		b = append(b, byte(hi<<4|lo))
-	}
-	return b
+	return append(append(b, byte(len(id))), id...)
 }
+
+// parseUUID reads 8-4-4-4-12 lower-case hexadecimal digits, and nothing that
+// would not come back as the same text.
+func parseUUID(id string) (uuid [16]byte, ok bool) {
+	if len(id) != 36 {
+		return uuid, false
+	}
+	at := 0
+	for i := range uuid {
+		if dashBefore(i) {
+			if id[at] != '-' {
+				return uuid, false
+			}
+			at++
+		}
+		hi, lo := strings.IndexByte(hexDigits, id[at]), strings.IndexByte(hexDigits, id[at+1])
+		if hi < 0 || lo < 0 {
+			return uuid, false
+		}
+		uuid[i] = byte(hi<<4 | lo)
+		at += 2
+	}
+	return uuid, true
+}
+
+// dashBefore tells whether a UUID has a dash before its byte i.
+func dashBefore(i int) bool { return i == 4 || i == 6 || i == 8 || i == 10 }
 
 // unpackID appends the id that packID wrote and tells how many bytes of b that
 // took; 0 means that b is too short.
@@ -138,7 +153,7 @@ func unpackID(text, b []byte) (_ []byte, n int) {
 		return text, 0
 	}
 	for i, c := range b[1:17] {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
+		if dashBefore(i) {
 			text = append(text, '-')
 		}
 		text = append(text, hexDigits[c>>4], hexDigits[c&15])

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 
 	"example.com/h5im/store"
 )
@@ -12,6 +13,7 @@ var idempotencyCases = []testCase{
 	{"the first receipt outlives edit, recall and leave", repeatLater},
 	{"another request under the same clientId conflicts", repeatOther},
 	{"a clientId belongs to a sender, store-wide", repeatStoreWide},
+	{"clientIds that nearly are UUIDs are kept apart, byte for byte", repeatLookalikes},
 	{"Create and Append share the clientIds", repeatAcrossMethods},
 	{"a repeated Create answers the first conversation", repeatCreate},
 	{"concurrent Creates of one request make one conversation", repeatCreateRace},
@@ -74,6 +76,37 @@ func repeatConcurrently(e *env) {
 	}
 	equal(e, "requests that stored", firsts, requests)
 	equal(e, "messages", len(e.all("c")), requests)
+}
+
+// Rule: a clientId is bytes. Whatever short form a store keeps for the ids
+// that SDKs mint, an id of another shape is neither refused nor taken for one.
+func repeatLookalikes(e *env) {
+	e.group("c", "ann")
+	ids := []string{
+		"01890a5d-ac96-774b-bcce-b302099a8057", "01890A5D-AC96-774B-BCCE-B302099A8057",
+		"01890a5d-ac96-774b-bcce-b302099a805-", "01890a5d-ac96-774b-bcce-b302099a80-7",
+		"01890a5d-ac96-774b-bcce--302099a8057", "-1890a5d-ac96-774b-bcce-b302099a8057",
+		"01890a5d-ac96-774b-bcce-b302099a805g", "01890a5dac96774bbcceb302099a8057",
+		strings.Repeat("-", 36), "!", " ", strings.Repeat("~", store.MaxClientIDBytes),
+	}
+	first := map[string]store.Receipt{}
+	for _, id := range ids {
+		item := e.item("c", "ann", id)
+		item.Message.ClientID, item.Fingerprint = id, fingerprint(id)
+		a := e.send(item)
+		if a.Duplicate {
+			e.Errorf("%q was taken for another", id)
+		}
+		first[id] = a.Receipt
+	}
+	for i, m := range e.all("c") {
+		equal(e, "clientId as stored", m.ClientID, ids[i])
+	}
+	for _, id := range ids {
+		item := e.item("c", "ann", id)
+		item.Message.ClientID, item.Fingerprint = id, fingerprint(id)
+		equal(e, "receipt of "+id, e.send(item).Receipt, first[id])
+	}
 }
 
 // Rule: Lookup and Append answer with the first receipt whatever happened to
