@@ -28,10 +28,10 @@ func (s *server) authenticate(ctx context.Context, h *Handshake, origin transpor
 				return Identity{}, s.refuse(ErrPermissionDenied.With(
 					"a cookie counts only with an Origin header, or Sec-Fetch-Site, of the server's own origin; else send a token").At("Origin"))
 			}
-			clone := *r
-			clone.Header = r.Header.Clone()
-			clone.Header.Del("Cookie")
-			h.Request = &clone
+			ctx = valueless{ctx}
+			h.Request = r.WithContext(hostContext(r, origin))
+			h.Request.Header = r.Header.Clone()
+			h.Request.Header.Del("Cookie")
 		}
 	}
 	if origin != transport.Same && origin != transport.Absent && h.Token == "" {
@@ -53,6 +53,22 @@ func (s *server) authenticate(ctx context.Context, h *Handshake, origin transpor
 	}
 	return id, nil
 }
+
+// hostContext is the context of a request as the host's code may have it. Where
+// a cookie proves nothing, neither does what a middleware of the host's has put
+// into the context because of it.
+func hostContext(r *http.Request, origin transport.Origin) context.Context {
+	if origin == transport.Same || r.Header.Get("Cookie") == "" {
+		return r.Context()
+	}
+	return valueless{r.Context()}
+}
+
+// valueless is a context without its values.
+type valueless struct{ context.Context }
+
+// Value finds nothing.
+func (valueless) Value(any) any { return nil }
 
 func (s *server) callAuthenticator(ctx context.Context, h *Handshake) (id Identity, err error) {
 	defer func() {

@@ -32,7 +32,7 @@ func (s *server) createConversation(ctx context.Context, op *Op, p *wire.CreateP
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.store.Create(ctx, n)
+	created, err := s.store.Create(uncut(ctx), n)
 	if errors.Is(err, store.ErrConflict) {
 		return nil, ErrConflict.With("this id or clientId is taken")
 	}
@@ -81,6 +81,8 @@ func (s *server) newDirect(ctx context.Context, op *Op, p *wire.CreateParams, n 
 		return ErrInvalidArgument.With("a direct conversation has no id of its own").At("id")
 	case p.Title != "":
 		return ErrInvalidArgument.With("a direct conversation has no title").At("title")
+	case p.Ext != nil:
+		return ErrInvalidArgument.With("a direct conversation has no ext").At("ext")
 	}
 	peer := p.Members[0]
 	if _, err := s.directPeers(ctx, op, peer, "members[0]"); err != nil {
@@ -116,6 +118,9 @@ func (s *server) newGroup(ctx context.Context, op *Op, p *wire.CreateParams, n *
 	}
 	for _, m := range members {
 		n.Members = append(n.Members, store.NewMember{User: m, Role: store.PlainMember})
+	}
+	if len(n.Members) > s.limits.Members {
+		return ErrTooMany.over("members", s.limits.Members)
 	}
 	return nil
 }
@@ -196,6 +201,9 @@ func (s *server) listMarkers(ctx context.Context, op *Op, p *wire.MarkersParams)
 	if err != nil {
 		return nil, err
 	}
+	if p.Cursor != "" && !validUser(p.Cursor) {
+		return nil, ErrInvalidArgument.With("this cursor is not of this operation").At("cursor")
+	}
 	page, err := s.store.Members(ctx, store.MembersQuery{Conversation: op.Conversation, After: p.Cursor, Limit: limit})
 	if err != nil {
 		return nil, fromStore(err)
@@ -218,7 +226,7 @@ func (s *server) mark(ctx context.Context, op *Op, p *wire.MarkParams) (*wire.Ma
 	if p.Delivered < 0 {
 		return nil, ErrInvalidArgument.With("this is no seq").At("delivered")
 	}
-	marked, err := s.store.Mark(ctx, store.Mark{
+	marked, err := s.store.Mark(uncut(ctx), store.Mark{
 		Conversation: op.Conversation, User: op.Identity.User, Read: p.Read, Delivered: p.Delivered,
 	})
 	if err != nil {

@@ -148,6 +148,9 @@ func (x *session) serve(r *request, op *Op, opened bool) {
 		x.queue.hold()
 		defer x.queue.release()
 	}
+	if x.server.calls.begin() { // until its answer is queued: Shutdown flushes it
+		defer x.server.calls.end()
+	}
 	var result any
 	var err error
 	if opened || r.op.need == needNothing {
@@ -219,6 +222,10 @@ func (s *server) execute(ctx context.Context, o *Operation, op *Op) (result any,
 	}
 	return s.handler(ctx, op)
 }
+
+// uncut is the context of a write: what the store has taken it commits, and then
+// it must be told, though the caller has gone meanwhile.
+func uncut(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // loadMember reads the conversation and the caller's row. Who has none learns
 // the same as of a conversation that does not exist.

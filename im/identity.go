@@ -19,9 +19,11 @@ type Identity struct {
 
 // Handshake is what an Authenticator sees.
 type Handshake struct {
-	// Request is the HTTP request that opened the connection, or the POST. Its
-	// Cookie header is present only where the request provably comes from the
-	// host's own origin, so that a foreign page cannot borrow a visitor's cookie.
+	// Request is the HTTP request that opened the connection, or the POST; it is
+	// never nil. Where a request with a cookie does not provably come from the
+	// host's own origin, the Cookie header and all values of its context are
+	// absent, so that a foreign page cannot borrow a visitor's session. When an
+	// identity without ExpiresAt is renewed, the request is an empty one.
 	Request *http.Request
 	// Token is that of session.open, or else the bearer token of the request.
 	Token string

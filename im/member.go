@@ -92,7 +92,7 @@ func (s *server) removeMembers(ctx context.Context, op *Op, p *wire.MemberParams
 
 // changeMembers commits a change and tells everyone whom it concerns.
 func (s *server) changeMembers(ctx context.Context, asked, unknown []string, change store.MembersChange) (*wire.MemberResults, error) {
-	changed, err := s.store.ChangeMembers(ctx, change)
+	changed, err := s.store.ChangeMembers(uncut(ctx), change)
 	if err != nil {
 		return nil, fromStore(err)
 	}

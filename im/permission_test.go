@@ -141,6 +141,25 @@ func TestGroupPermissions(t *testing.T) {
 		refused(t, owner.Call("member.add", im.MemberParams{Conversation: d, Users: []string{"x"}}, nil), im.ErrPermissionDenied)
 		refused(t, owner.Call("member.remove", im.MemberParams{Conversation: d, Users: []string{"owner"}}, nil), im.ErrPermissionDenied)
 	})
+	t.Run("a direct conversation has neither title nor ext, and not oneself as the other", func(t *testing.T) {
+		for _, p := range []im.CreateParams{
+			{Members: []string{"member"}, Title: "x"}, {Members: []string{"member"}, Ext: im.Object(`{"a":1}`)},
+			{Members: []string{"member"}, ID: "x"}, {Members: []string{"owner"}}, {Members: []string{"member", "x"}}, {},
+		} {
+			p.Kind = "direct"
+			refused(t, owner.Call("conversation.create", p, nil), im.ErrInvalidArgument)
+		}
+	})
+	t.Run("a group has so many members, the first ones included", func(t *testing.T) {
+		srv := setup(t, im.Config{Limits: im.Limits{Members: 3}})
+		owner := srv.Connect("owner")
+		e := refused(t, owner.Call("conversation.create", im.CreateParams{Kind: "group", Members: []string{"a", "b", "c"}}, nil), im.ErrTooMany)
+		if e.Field != "members" || e.Max != 3 {
+			t.Errorf("%+v", e)
+		}
+		g := group(t, owner, "a", "b", "owner", "a")
+		refused(t, owner.Call("member.add", im.MemberParams{Conversation: g.ID, Users: []string{"c"}}, nil), im.ErrTooMany)
+	})
 	t.Run("anyone removes himself, and then reads nothing, older history included", func(t *testing.T) {
 		send(t, owner, im.ToConversation(g.ID), "c2", "before")
 		must(t, member.Call("member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"member"}}, nil))

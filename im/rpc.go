@@ -65,7 +65,7 @@ func (s *server) serveRPC(w http.ResponseWriter, r *http.Request) {
 		s.refuseRPC(w, media, codec, s.public(nil, err))
 		return
 	}
-	body := s.answerFrame(context.WithoutCancel(r.Context()), codec, id, frame)
+	body := s.answerFrame(context.WithoutCancel(hostContext(r, origin)), codec, id, frame)
 	if body == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return

@@ -127,6 +127,8 @@ func TestSend(t *testing.T) {
 			"unknown flag":         {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Content: im.Text("a"), Flags: []string{"loud"}}, im.ErrInvalidArgument, "flags[0]"},
 			"no target":            {map[string]any{"clientId": "x", "content": "a"}, im.ErrInvalidArgument, "to"},
 			"no content":           {map[string]any{"to": "bob", "clientId": "x"}, im.ErrInvalidArgument, ""},
+			"text in capitals":     {map[string]any{"to": "bob", "clientId": "x", "content": map[string]any{"Text": "a"}}, im.ErrInvalidArgument, "content.text"},
+			"text that is a list":  {map[string]any{"to": "bob", "clientId": "x", "content": map[string]any{"text": []string{"a"}}}, im.ErrInvalidArgument, "content.text"},
 			"content of no kind":   {map[string]any{"to": "bob", "clientId": "x", "content": 5}, im.ErrInvalidArgument, "content"},
 		} {
 			err := srv.As(im.Identity{User: "alice"}).Call(ctx, "message.send", c.params, nil)
@@ -193,6 +195,23 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%+v", r.Profiles)
 		}
 	})
+}
+
+// What a host tells wrongly must not break the frame that carries it.
+func TestDirectoryThatTellsNonsense(t *testing.T) {
+	srv := setup(t, im.Config{Directory: directory{
+		"alice": {Name: "Alice", Ext: []byte(`{"team": 1}`)}, "bob": {Name: "B\xffb", Ext: []byte(`{"team":`)},
+	}})
+	alice := srv.Connect("alice")
+	g := group(t, alice, "bob")
+	var r im.MemberListResult
+	must(t, alice.Call("member.list", im.MemberListParams{Conversation: g.ID}, &r))
+	if a := r.Members[0].Profile; a.Name != "Alice" || string(a.Ext) != `{"team":1}` {
+		t.Errorf("%+v", a)
+	}
+	if b := r.Members[1].Profile; b.Name != "B\ufffdb" || b.Ext != nil {
+		t.Errorf("%+v", b)
+	}
 }
 
 type directory map[string]im.Profile

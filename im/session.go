@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -73,7 +74,7 @@ func (s *server) newSession(conn transport.Conn, r *http.Request, origin transpo
 		x.codec = wire.Msgpack
 	}
 	// The request's context dies with the handshake; its values are the host's.
-	values := context.WithoutCancel(r.Context())
+	values := context.WithoutCancel(hostContext(r, origin))
 	x.ctx, x.cancel = context.WithCancel(values)
 	x.request = (&http.Request{
 		Method: r.Method, URL: r.URL, Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr,
@@ -169,6 +170,9 @@ func (s *server) openSession(ctx context.Context, op *Op, p *wire.OpenParams) (*
 	}
 	x.mu.Unlock()
 
+	if request == nil {
+		request = (&http.Request{Method: http.MethodGet, URL: new(url.URL), Header: http.Header{}}).WithContext(x.ctx)
+	}
 	id, err := s.authenticate(ctx, &Handshake{Request: request, Token: p.Token, Device: p.Device, Previous: previous}, x.origin)
 	if err != nil {
 		return nil, err
@@ -215,7 +219,7 @@ func (x *session) open(id Identity, device string) error {
 		x.timer.Stop()
 	}
 	if id.ExpiresAt.IsZero() {
-		x.request = nil // it will not be asked again by us
+		x.request = nil // the server will not ask again: it costs more memory than the rest of a session
 	} else {
 		x.timer = time.AfterFunc(id.ExpiresAt.Sub(s.config.Now()), x.expire)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,6 +204,73 @@ func TestCookies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A middleware of the host's may have read the cookie long before the server
+// takes it away, and left the visitor in the request's context.
+func TestCookiesOfContext(t *testing.T) {
+	type visitor struct{}
+	who := func(ctx context.Context) string { v, _ := ctx.Value(visitor{}).(string); return v }
+	srv := setup(t, im.Config{
+		AllowedOrigins: []string{"https://partner.example"},
+		Auth: im.AuthenticatorFunc(func(ctx context.Context, h *im.Handshake) (im.Identity, error) {
+			if user := who(h.Request.Context()) + who(ctx); user != "" {
+				return im.Identity{User: user}, nil
+			}
+			return imtest.TokenIsUser(ctx, h)
+		}),
+		Policy: im.PolicyFunc(func(ctx context.Context, id im.Identity, _ *im.Op) error {
+			if who(ctx) != "" && id.User == "mallory" {
+				return errors.New("the policy sees the visitor")
+			}
+			return nil
+		}),
+	})
+	for origin, want := range map[string]string{"http://im.test": "carolcarol", "https://partner.example": "mallory"} {
+		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), visitor{}, "carol"), http.MethodGet, "http://im.test/pipe", nil)
+		must(t, err)
+		r.Header.Set("Cookie", "sid=carol")
+		r.Header.Set("Origin", origin)
+		var opened struct {
+			User string `json:"user"`
+		}
+		c := srv.DialRequest(r)
+		must(t, c.Call("session.open", map[string]any{"appId": "test", "token": "mallory", "device": "d"}, &opened))
+		if opened.User != want {
+			t.Errorf("from %s: %s", origin, opened.User)
+		}
+		must(t, c.Call("ping", nil, nil))
+
+		r = httptest.NewRequestWithContext(context.WithValue(t.Context(), visitor{}, "carol"), http.MethodPost, "http://im.test/rpc",
+			strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"conversation.create","params":{"kind":"group"}}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer mallory")
+		r.Header.Set("Cookie", "sid=carol")
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), `"creator":"`+want+`"`) {
+			t.Errorf("from %s: %s", origin, w.Body)
+		}
+	}
+}
+
+// An Authenticator need not ask whether there is a request.
+func TestRenewalHasARequest(t *testing.T) {
+	calls := 0
+	srv := setup(t, im.Config{Auth: im.AuthenticatorFunc(func(ctx context.Context, h *im.Handshake) (im.Identity, error) {
+		calls++
+		if _, err := h.Request.Cookie("sid"); err == nil || h.Request.URL.Query().Has("x") || h.Request.Context() == nil {
+			return im.Identity{}, errors.New("there is a cookie")
+		}
+		if (h.Previous != nil) != (calls > 1) {
+			return im.Identity{}, errors.New("a renewal tells whom it renews")
+		}
+		return imtest.TokenIsUser(ctx, h)
+	})})
+	alice := srv.Connect("alice")
+	must(t, alice.Open("alice", "device"))
+	must(t, alice.Call("ping", nil, nil))
 }
 
 func TestBatchRunsInOrder(t *testing.T) {

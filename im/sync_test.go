@@ -2,6 +2,7 @@ package im_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,6 +180,14 @@ func TestHistory(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a cursor of markers is a user id", func(t *testing.T) {
+		for _, cursor := range []string{"a\x00b", strings.Repeat("x", 129)} {
+			e := refused(t, alice.Call("conversation.markers", im.MarkersParams{Conversation: id, Cursor: cursor}, nil), im.ErrInvalidArgument)
+			if e.Field != "cursor" {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
 	t.Run("anchors exclude each other and limits are bounded", func(t *testing.T) {
 		refused(t, alice.Call("message.list", im.ListParams{Conversation: id, Before: at(1), After: at(1)}, nil), im.ErrInvalidArgument)
 		refused(t, alice.Call("message.list", im.ListParams{Conversation: id, Before: at(-1)}, nil), im.ErrInvalidArgument)

@@ -20,10 +20,10 @@ func builtinTypes() map[string]func(content []byte) error {
 }
 
 func validateText(content []byte) error {
-	var c struct {
-		Text *string `json:"text"`
-	}
-	if err := json.Unmarshal(content, &c); err != nil || c.Text == nil || *c.Text == "" {
+	// Not a struct: encoding/json would take "Text" for the field.
+	var fields map[string]json.RawMessage
+	var text string
+	if json.Unmarshal(content, &fields) != nil || json.Unmarshal(fields["text"], &text) != nil || text == "" {
 		return ErrInvalidArgument.With("a text message has a string text that is not empty").At("content.text")
 	}
 	return nil

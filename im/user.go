@@ -57,8 +57,16 @@ func (s *server) profiles(ctx context.Context, users []string) (map[string]*wire
 		return nil, fmt.Errorf("im: directory: %w", err)
 	}
 	for _, u := range users {
-		if p, ok := found[u]; ok {
-			profiles[u] = &wire.Profile{ID: u, Name: p.Name, Avatar: p.Avatar, Ext: p.Ext}
+		p, ok := found[u]
+		if !ok {
+			continue
+		}
+		profiles[u] = &wire.Profile{ID: u, Name: p.Name, Avatar: p.Avatar}
+		if p.Ext == nil {
+			continue
+		}
+		if profiles[u].Ext, err = wire.CompactObject(p.Ext, s.limits.scan()); err != nil {
+			s.log.Error("profile without its ext, which is no JSON object", "user", u, "err", err)
 		}
 	}
 	return profiles, nil
