@@ -71,6 +71,20 @@ func TestInProcess(t *testing.T) {
 		refused(t, srv.As(im.Identity{}).Call(ctx, "ping", nil, nil), im.ErrInvalidArgument)
 		refused(t, alice.Call(ctx, "no.such", nil, nil), im.ErrMethodNotFound)
 	})
+	t.Run("Listen asks the policy as session.open does", func(t *testing.T) {
+		srv := setup(t, im.Config{Policy: im.PolicyFunc(func(_ context.Context, who im.Identity, op *im.Op) error {
+			if op.Name == "session.open" && who.User == "banned" {
+				return im.ErrPermissionDenied
+			}
+			return nil
+		})})
+		_, err := srv.As(im.Identity{User: "banned"}).Listen(ctx, "d")
+		refused(t, err, im.ErrPermissionDenied)
+		refused(t, srv.Dial(transport.JSON).Open("banned", "d"), im.ErrPermissionDenied)
+		e, err := srv.As(im.Identity{User: "alice"}).Listen(ctx, "d")
+		must(t, err)
+		must(t, e.Close())
+	})
 	t.Run("Listen gives the events until it is closed", func(t *testing.T) {
 		events, err := srv.As(im.Identity{User: "erin"}).Listen(ctx, "bot")
 		must(t, err)

@@ -153,9 +153,6 @@ func (s *server) viewOf(ctx context.Context, id, user string) (*wire.Conversatio
 	if err != nil {
 		return nil, fromStore(err)
 	}
-	if m != nil && !m.Active() {
-		return &wire.Conversation{ID: c.ID, Kind: string(c.Kind), Left: true}, nil
-	}
 	return s.view(ctx, &c, m, user)
 }
 

@@ -149,7 +149,7 @@ func (s *server) directPeers(ctx context.Context, op *Op, peer, field string) (*
 		return nil, ErrNotFound.At(field)
 	}
 	if !op.Host {
-		if wait := s.newPeers.take(user); wait > 0 {
+		if wait := s.newPeers.take(user, peer); wait > 0 {
 			return nil, ErrRateLimited.over(field, s.limits.NewDirectPeersPerHour).after(wait)
 		}
 	}

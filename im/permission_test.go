@@ -9,9 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"example.com/h5im/im"
+	"example.com/h5im/store"
+	"example.com/h5im/store/memory"
+	"example.com/h5im/transport"
 )
 
 // matrix has a row for every operation: its params for a conversation, and what
@@ -52,14 +56,7 @@ func TestOutsidersLearnNothing(t *testing.T) {
 	post := func(user, method, conversation string) (int, string) {
 		n++
 		params := strings.ReplaceAll(matrix[method].params(conversation), "CLIENT", fmt.Sprintf("m%d", n))
-		r := httptest.NewRequest(http.MethodPost, "/rpc", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`))
-		r.Header.Set("Content-Type", "application/json")
-		if user != "" {
-			r.Header.Set("Authorization", "Bearer "+user)
-		}
-		w := httptest.NewRecorder()
-		srv.ServeHTTP(w, r)
-		return w.Code, w.Body.String()
+		return postAs(srv, user, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`)
 	}
 	var document struct {
 		Methods []struct{ Name string }
@@ -104,6 +101,22 @@ func TestOutsidersLearnNothing(t *testing.T) {
 			})
 		}
 	}
+	t.Run("what a send names besides its target tells an outsider nothing either", func(t *testing.T) {
+		for _, more := range []string{`"replyTo":1`, `"replyTo":999`, `"mentions":["owner"]`, `"mentions":"all"`} {
+			answers := map[string]string{}
+			for _, c := range []string{g.ID, direct, missing} {
+				for _, user := range []string{"stranger", "former"} {
+					n++
+					body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"message.send","params":{"to":{"conversation":%q},"clientId":"m%d","content":"x",%s}}`, c, n, more)
+					_, answer := postAs(srv, user, body)
+					answers[answer] = c
+				}
+			}
+			if len(answers) != 1 {
+				t.Errorf("%s: %v", more, answers)
+			}
+		}
+	})
 	t.Run("nothing that an outsider tried has changed anything", func(t *testing.T) {
 		var list im.ListResult
 		must(t, owner.Call("message.list", im.ListParams{Conversation: g.ID}, &list))
@@ -121,6 +134,18 @@ func withoutTime(body string) string {
 		return body
 	}
 	return body[:i]
+}
+
+// postAs is POST /rpc with a user's token; "" sends none.
+func postAs(h http.Handler, user, body string) (int, string) {
+	r := httptest.NewRequest(http.MethodPost, "/rpc", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	if user != "" {
+		r.Header.Set("Authorization", "Bearer "+user)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
 }
 
 func TestGroupPermissions(t *testing.T) {
@@ -226,6 +251,56 @@ func TestRemovedMemberGetsNothingMore(t *testing.T) {
 	}
 }
 
+// A member list that changes between two of its pages is read again: half of
+// the old one would go on to name who was removed.
+func TestRemovedBetweenPagesOfTheList(t *testing.T) {
+	s := memory.New(nil)
+	defer s.Close()
+	paged := &changingList{Store: s}
+	srv := setup(t, im.Config{Store: paged, Limits: im.Limits{MembersPerCall: 2000}})
+	owner, gone := srv.Connect("owner"), srv.Connect("a gone one")
+	members := []string{"a gone one"}
+	for i := range 1500 {
+		members = append(members, fmt.Sprintf("m%04d", i))
+	}
+	g := group(t, owner, members...)
+	must(t, owner.Call("member.add", im.MemberParams{Conversation: g.ID, Users: []string{"late"}}, nil)) // what is cached is old
+	paged.between.Store(&store.MembersChange{Conversation: g.ID, Remove: []string{"a gone one"}, Time: 1})
+	send(t, owner, im.ToConversation(g.ID), "c1", "while it is read")
+	if paged.between.Load() != nil {
+		t.Fatal("the list was not read in pages")
+	}
+	send(t, owner, im.ToConversation(g.ID), "c2", "after the removal")
+	send(t, owner, im.ToUser("a gone one"), "c3", "elsewhere")
+	for {
+		var m im.MessageView
+		if gone.Decode(gone.Event("message"), &m); m.ClientID == "c3" {
+			return
+		}
+		if m.ClientID == "c2" {
+			t.Fatal("the removed member got what came after")
+		}
+	}
+}
+
+// changingList is a store in which a change is committed before the second
+// page of a member list.
+type changingList struct {
+	store.Store
+	between atomic.Pointer[store.MembersChange]
+}
+
+func (s *changingList) Members(ctx context.Context, q store.MembersQuery) (store.MembersPage, error) {
+	if q.After != "" {
+		if change := s.between.Swap(nil); change != nil {
+			if _, err := s.ChangeMembers(ctx, *change); err != nil {
+				return store.MembersPage{}, err
+			}
+		}
+	}
+	return s.Store.Members(ctx, q)
+}
+
 func TestPolicyAndMiddleware(t *testing.T) {
 	var order []string
 	trace := func(name string) im.Middleware {
@@ -262,6 +337,28 @@ func TestPolicyAndMiddleware(t *testing.T) {
 		if e.Message != "you are muted" {
 			t.Errorf("message %q", e.Message)
 		}
+	})
+	t.Run("host code that panics answers one call, and the server goes on", func(t *testing.T) {
+		srv := setup(t, im.Config{
+			Policy: im.PolicyFunc(func(_ context.Context, who im.Identity, op *im.Op) error {
+				if who.User == "policy" {
+					panic("in the policy")
+				}
+				return nil
+			}),
+			Middleware: []im.Middleware{func(next im.Handler) im.Handler {
+				return func(ctx context.Context, op *im.Op) (any, error) {
+					if op.Identity.User == "middleware" && op.Name == "ping" {
+						panic("in a middleware")
+					}
+					return next(ctx, op)
+				}
+			}},
+		})
+		refused(t, srv.Dial(transport.JSON).Open("policy", "d"), im.ErrInternal)
+		c := srv.Connect("middleware")
+		refused(t, c.Call("ping", nil, nil), im.ErrInternal)
+		must(t, c.Call("sync", nil, nil))
 	})
 	t.Run("a policy that errs, denies, and its text stays here", func(t *testing.T) {
 		e := refused(t, srv.As(im.Identity{User: "broken"}).Call(ctx, "ping", nil, nil), im.ErrInternal)

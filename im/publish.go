@@ -178,12 +178,12 @@ func (p *publisher) topics(c *store.Conversation) []string {
 func (p *publisher) readMembers(conversation string) (memberList, error) {
 	q := store.MembersQuery{Conversation: conversation, Limit: 1000}
 	var list memberList
-	for first := true; ; first = false {
+	for {
 		page, err := p.server.store.Members(context.Background(), q)
 		if err != nil {
 			return memberList{}, err
 		}
-		if !first && page.MemberRev != list.rev {
+		if q.After != "" && page.MemberRev != list.rev {
 			list, q.After = memberList{}, ""
 			continue
 		}

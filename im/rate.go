@@ -5,31 +5,41 @@ import (
 	"time"
 )
 
-// hourly counts what users do in the current hour of the clock.
-type hourly struct {
+// peerLimit counts the people whom each user writes to for the first time in the
+// current hour of the clock.
+type peerLimit struct {
 	limit int
 	now   func() time.Time
 
 	mu    sync.Mutex
 	hour  time.Time
-	count map[string]int
+	peers map[string]map[string]struct{} // at most limit of each user
 }
 
-func newHourly(limit int, now func() time.Time) *hourly {
-	return &hourly{limit: limit, now: now}
+func newPeerLimit(limit int, now func() time.Time) *peerLimit {
+	return &peerLimit{limit: limit, now: now}
 }
 
-// take counts one more for user, or returns how long until that is allowed.
-func (h *hourly) take(user string) (wait time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := h.now()
-	if hour := now.Truncate(time.Hour); !hour.Equal(h.hour) {
-		h.hour, h.count = hour, map[string]int{}
+// take counts a peer of user, whom many messages may reach for the first time
+// at once, or returns how long until one more is allowed.
+func (n *peerLimit) take(user, peer string) (wait time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.now()
+	if hour := now.Truncate(time.Hour); !hour.Equal(n.hour) {
+		n.hour, n.peers = hour, map[string]map[string]struct{}{}
 	}
-	if h.count[user] >= h.limit {
-		return h.hour.Add(time.Hour).Sub(now)
+	peers := n.peers[user]
+	if _, counted := peers[peer]; counted {
+		return 0
 	}
-	h.count[user]++
+	if len(peers) >= n.limit {
+		return n.hour.Add(time.Hour).Sub(now)
+	}
+	if peers == nil {
+		peers = map[string]struct{}{}
+		n.peers[user] = peers
+	}
+	peers[peer] = struct{}{}
 	return 0
 }

@@ -84,6 +84,7 @@ func TestPOST(t *testing.T) {
 	t.Run("the SDK is served to any page and revalidated", func(t *testing.T) {
 		w := do("GET", "/sdk/h5-im-sdk.js", "")
 		if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("X-Content-Type-Options") != "nosniff" ||
+			w.Header().Get("Cross-Origin-Resource-Policy") != "cross-origin" ||
 			!strings.HasPrefix(w.Header().Get("Content-Type"), "text/javascript") {
 			t.Errorf("%d %v", w.Code, w.Header())
 		}

@@ -3,8 +3,10 @@ package im_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"example.com/h5im/im"
 	"example.com/h5im/im/imtest"
@@ -117,6 +119,7 @@ func TestSend(t *testing.T) {
 		}{
 			"empty text":           {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Content: im.Text("")}, im.ErrInvalidArgument, "content.text"},
 			"too large":            {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Content: long}, im.ErrTooLarge, "content"},
+			"ext counts as well":   {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Content: im.Text("a"), Ext: im.Object(`{"a":"` + strings.Repeat("x", 90) + `"}`)}, im.ErrTooLarge, "content"},
 			"no clientId":          {im.SendParams{To: im.ToUser("bob"), Content: im.Text("a")}, im.ErrInvalidArgument, "clientId"},
 			"clientId not ASCII":   {im.SendParams{To: im.ToUser("bob"), ClientID: "é", Content: im.Text("a")}, im.ErrInvalidArgument, "clientId"},
 			"unknown type":         {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Type: "nope", Content: im.Text("a")}, im.ErrInvalidArgument, "type"},
@@ -152,15 +155,19 @@ func TestSend(t *testing.T) {
 	})
 
 	t.Run("new direct peers are limited by the hour, known ones are not", func(t *testing.T) {
-		srv := setup(t, im.Config{Limits: im.Limits{NewDirectPeersPerHour: 2}})
+		clock := imtest.NewClock(time.Date(2030, 1, 2, 3, 40, 0, 0, time.UTC))
+		srv := setup(t, im.Config{Now: clock.Now, Limits: im.Limits{NewDirectPeersPerHour: 2}})
 		alice := srv.Connect("alice")
 		send(t, alice, im.ToUser("bob"), "c1", "1")
 		send(t, alice, im.ToUser("carol"), "c2", "2")
 		err := alice.Call("message.send", im.SendParams{To: im.ToUser("dave"), ClientID: "c3", Content: im.Text("3")}, nil)
-		if e := refused(t, err, im.ErrRateLimited); e.RetryAfter <= 0 || e.Max != 2 {
+		if e := refused(t, err, im.ErrRateLimited); e.RetryAfter != 20*time.Minute || e.Max != 2 {
 			t.Errorf("the refusal says neither when nor how many: %+v", e)
 		}
 		send(t, alice, im.ToUser("bob"), "c4", "4")
+		send(t, srv.Connect("bob"), im.ToUser("dave"), "c5", "another's")
+		clock.Advance(20 * time.Minute)
+		send(t, alice, im.ToUser("dave"), "c6", "an hour later")
 	})
 }
 

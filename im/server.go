@@ -70,7 +70,7 @@ type server struct {
 	appender  *appender
 	publisher *publisher
 	sessions  *registry
-	newPeers  *hourly
+	newPeers  *peerLimit
 
 	ownsStore bool
 	base      context.Context // of everything that runs; cancelled last
@@ -95,7 +95,7 @@ func New(c Config) (Server, error) {
 	s := &server{
 		config: c, log: c.Logger, limits: c.Limits, store: c.Store, hub: c.Hub,
 		table: map[string]*Operation{}, types: builtinTypes(), origins: origins,
-		newPeers: newHourly(c.Limits.NewDirectPeersPerHour, c.Now), done: make(chan struct{}),
+		newPeers: newPeerLimit(c.Limits.NewDirectPeersPerHour, c.Now), done: make(chan struct{}),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.sessions = newRegistry(s)

@@ -132,9 +132,22 @@ func TestSessionTimes(t *testing.T) {
 			}
 		})
 	})
+	t.Run("10 s for the Authenticator, and then the client tries again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := setup(t, im.Config{Auth: im.AuthenticatorFunc(func(ctx context.Context, _ *im.Handshake) (im.Identity, error) {
+				<-ctx.Done()
+				return im.Identity{}, ctx.Err()
+			})})
+			begin := time.Now()
+			refused(t, srv.Dial(transport.JSON).Open("alice", "d"), im.ErrUnavailable)
+			if took := time.Since(begin); took != 10*time.Second {
+				t.Errorf("refused after %v", took)
+			}
+		})
+	})
 	t.Run("credentials that end are asked for again, and the session ends 25 s later", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			lives := time.Minute
+			lives, begin := time.Minute, time.Now()
 			var previous *im.Identity
 			srv := setup(t, im.Config{Auth: im.AuthenticatorFunc(func(_ context.Context, h *im.Handshake) (im.Identity, error) {
 				previous = h.Previous
@@ -150,6 +163,9 @@ func TestSessionTimes(t *testing.T) {
 				t.Errorf("the Authenticator saw no previous identity: %+v", previous)
 			}
 			ended(t, idle, transport.CloseExpired)
+			if after := time.Since(begin); after != lives+25*time.Second {
+				t.Errorf("it ended after %v", after)
+			}
 			time.Sleep(30 * time.Second)
 			must(t, renewed.Call("ping", nil, nil))
 		})
@@ -271,6 +287,28 @@ func TestRenewalHasARequest(t *testing.T) {
 	alice := srv.Connect("alice")
 	must(t, alice.Open("alice", "device"))
 	must(t, alice.Call("ping", nil, nil))
+}
+
+// An Authenticator that lets anyone in does so for the host's own pages only.
+func TestOriginsOfVisitors(t *testing.T) {
+	srv := setup(t, im.Config{
+		AllowedOrigins: []string{"https://partner.example"},
+		Auth: im.AuthenticatorFunc(func(context.Context, *im.Handshake) (im.Identity, error) {
+			return im.Identity{User: "visitor"}, nil
+		}),
+	})
+	from := func(origin string) *http.Request {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://im.test/pipe", nil)
+		r.Header.Set("Origin", origin)
+		return r
+	}
+	must(t, srv.DialRequest(from("http://im.test")).Open("", "d"))
+	must(t, srv.Dial(transport.JSON).Open("", "d")) // no browser
+	refused(t, srv.DialRequest(from("https://partner.example")).Open("", "d"), im.ErrUnauthenticated)
+	w := httptest.NewRecorder()
+	if srv.ServeHTTP(w, from("https://foreign.example")); w.Code != http.StatusForbidden {
+		t.Errorf("a foreign page is answered %d", w.Code)
+	}
 }
 
 func TestBatchRunsInOrder(t *testing.T) {

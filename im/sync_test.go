@@ -1,13 +1,17 @@
 package im_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"example.com/h5im/im"
 	"example.com/h5im/im/imtest"
+	"example.com/h5im/store"
+	"example.com/h5im/store/memory"
 )
 
 // page asks for one page of sync.
@@ -82,6 +86,51 @@ func TestSync(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a cursor of another app on the same store resets", func(t *testing.T) {
+		s := memory.New(nil)
+		defer s.Close()
+		one, two := setup(t, im.Config{Store: s}), setup(t, im.Config{Store: s, AppID: "two"})
+		_, cursor, _ := catchUp(t, one.Connect("alice"), "", 0)
+		if r := page(t, one.Connect("alice"), cursor, 0); r.Reset {
+			t.Error("not even in its own app")
+		}
+		if r := page(t, two.Connect("alice"), cursor, 0); !r.Reset {
+			t.Error("it was taken")
+		}
+	})
+	t.Run("a cursor from after what the store has kept resets", func(t *testing.T) {
+		s := memory.New(nil)
+		defer s.Close()
+		older := &rewound{Store: s}
+		srv := setup(t, im.Config{Store: older})
+		alice := srv.Connect("alice")
+		send(t, alice, im.ToUser("bob"), "c1", "x")
+		_, cursor, _ := catchUp(t, alice, "", 0)
+		if r := page(t, alice, cursor, 0); r.Reset {
+			t.Error("not even before")
+		}
+		older.by.Store(1)
+		if r := page(t, alice, cursor, 0); !r.Reset || len(r.Conversations) != 1 {
+			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("who is mentioned with all others sees it until he has read", func(t *testing.T) {
+		srv := setup(t, im.Config{})
+		alice, bob := srv.Connect("alice"), srv.Connect("bob")
+		g := group(t, alice, "bob")
+		must(t, alice.Call("message.send", im.SendParams{To: im.ToConversation(g.ID), ClientID: "c1", Content: im.Text("x"), Mentions: im.Mentions{All: true}}, nil))
+		send(t, alice, im.ToConversation(g.ID), "c2", "y")
+		if row := page(t, bob, "", 0).Conversations[0]; row.MentionsUnread != 1 || row.Unread != 2 {
+			t.Errorf("%+v", row)
+		}
+		if row := page(t, alice, "", 0).Conversations[0]; row.MentionsUnread != 0 || row.Unread != 0 {
+			t.Errorf("the sender: %+v", row)
+		}
+		must(t, bob.Call("conversation.mark", im.MarkParams{Conversation: g.ID, Read: 1}, nil))
+		if row := page(t, bob, "", 0).Conversations[0]; row.MentionsUnread != 0 || row.Unread != 1 {
+			t.Errorf("%+v", row)
+		}
+	})
 	t.Run("unread is what others wrote since the marker", func(t *testing.T) {
 		srv := setup(t, im.Config{})
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")
@@ -140,6 +189,18 @@ func TestSync(t *testing.T) {
 			t.Error("no rev to compare events with")
 		}
 	})
+}
+
+// rewound is a store that has lost its newest commits and does not know it.
+type rewound struct {
+	store.Store
+	by atomic.Int64
+}
+
+func (s *rewound) Info(ctx context.Context) (store.Info, error) {
+	info, err := s.Store.Info(ctx)
+	info.Version -= s.by.Load()
+	return info, err
 }
 
 func TestHistory(t *testing.T) {
@@ -206,6 +267,27 @@ func TestHistory(t *testing.T) {
 			if rev != 120 || n != 80 {
 				t.Errorf("limit %d: rev %d after %d messages", limit, rev, n)
 			}
+		}
+	})
+	t.Run("too many changes reset, but not those within what a client holds", func(t *testing.T) {
+		srv := setup(t, im.Config{Limits: im.Limits{Changes: 5}})
+		alice := srv.Connect("alice")
+		for i := range 6 {
+			send(t, alice, im.ToUser("bob"), fmt.Sprint("c", i), "x")
+		}
+		changes := func(p im.ChangesParams) (r im.ChangesResult) {
+			p.Conversation = id
+			must(t, alice.Call("message.changes", p, &r))
+			return r
+		}
+		if r := changes(im.ChangesParams{Rev: 0}); !r.Reset || r.Rev != 6 || len(r.Messages) != 0 {
+			t.Errorf("%+v", r)
+		}
+		if r := changes(im.ChangesParams{Rev: 1}); r.Reset || len(r.Messages) != 5 {
+			t.Errorf("%+v", r)
+		}
+		if r := changes(im.ChangesParams{Rev: 0, Within: [][2]int64{{2, 3}}}); r.Reset || len(r.Messages) != 2 || r.Rev != 6 {
+			t.Errorf("%+v", r)
 		}
 	})
 	t.Run("a rev from the future resets", func(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 	"example.com/h5im/im/wire"
 )
 
-// patience is how long a client waits for what should come.
-const patience = 10 * time.Second
+// patience is how long a client waits for what should come: longer than any
+// timeout of a server, so that a test in a synctest bubble sees what it does.
+const patience = 30 * time.Second
 
 // Client speaks the protocol over one connection. Its methods may be called
 // concurrently.

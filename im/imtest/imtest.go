@@ -36,9 +36,9 @@ type Server struct {
 }
 
 // New starts a server that the test's end shuts down. What c leaves empty is
-// made for tests: a store in memory (unless DataDir asks for the default one), AppID, and an Authenticator to which the
-// token is the user's id ("" is refused). The pipe transport is added to
-// c.Transports.
+// made for tests: a store in memory (unless DataDir asks for the default one),
+// AppID, and an Authenticator to which the token is the user's id ("" is
+// refused). The pipe transport is added to c.Transports.
 func New(t testing.TB, c im.Config) *Server {
 	t.Helper()
 	if c.AppID == "" {

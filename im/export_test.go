@@ -1,0 +1,37 @@
+package im
+
+import "example.com/h5im/transport"
+
+// Queue is a session's queue, for tests of its rules.
+type Queue struct{ *outQueue }
+
+// NewQueue makes a queue over conn. A gap reads "gap conversation rev".
+func NewQueue(conn transport.Conn, bytes, frames int, gap func(conversation string, rev int64) transport.Prepared, failed func(error)) Queue {
+	q := newOutQueue(conn, &Limits{SendQueueBytes: bytes, SendQueueFrames: frames})
+	q.gap, q.failed = gap, failed
+	return Queue{q}
+}
+
+// Reply, Event, Hold and Release are the queue's own.
+func (q Queue) Reply(msg string) { q.reply(transport.Prepared(msg)) }
+
+// Event adds an event.
+func (q Queue) Event(msg, conversation string, rev int64) {
+	q.event(transport.Prepared(msg), conversation, rev)
+}
+
+// Hold keeps events back until Release.
+func (q Queue) Hold() { q.hold() }
+
+// Release ends a Hold.
+func (q Queue) Release() { q.release() }
+
+// WaitForRoom returns when there is room for more answers.
+func (q Queue) WaitForRoom() { q.waitForRoom() }
+
+// Queued is how much is queued, as the queue counts it.
+func (q Queue) Queued() (bytes, eventBytes, eventFrames int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes, q.events.bytes, q.events.frames
+}
