@@ -3,10 +3,12 @@ package im_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,7 +188,7 @@ func TestExtension(t *testing.T) {
 		refused(t, alice.Call("message.send", map[string]any{"to": "bob", "clientId": "c2", "type": "shop.card", "content": raw(`{"sku":2}`)}, nil), im.ErrInvalidArgument)
 	})
 	t.Run("its event reaches every session of a user", func(t *testing.T) {
-		setupOf.Notify([]string{"bob"}, "shop.sale", orderResult{Total: 7})
+		must(t, setupOf.Notify([]string{"bob"}, "shop.sale", orderResult{Total: 7}))
 		var r orderResult
 		bob.Decode(bob.Event("shop.sale"), &r)
 		if r.Total != 7 {
@@ -235,6 +237,43 @@ func TestExtension(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s was taken", name)
 			}
+		}
+	})
+}
+
+type oddResult struct {
+	Object im.Object `json:"object"`
+}
+
+// What an extension makes wrongly breaks nothing but itself.
+func TestExtensionThatTellsNonsense(t *testing.T) {
+	var setupOf *im.Setup
+	srv := setup(t, im.Config{Extensions: []im.Extension{{Name: "odd", Install: func(s *im.Setup) error {
+		setupOf = s
+		s.Operation(im.NewOperation("odd.result", "Answers nonsense.", func(context.Context, *im.Op, *struct{}) (*oddResult, error) {
+			return &oddResult{im.Object(`{"a":`)}, nil
+		}))
+		s.Notification("odd.sale", oddResult{})
+		return nil
+	}}}})
+	t.Run("an event that it did not declare is not sent", func(t *testing.T) {
+		for name, params := range map[string]any{"message": orderResult{}, "odd.other": orderResult{}, "odd.result": orderResult{}, "odd.sale": oddResult{im.Object(`{"a":`)}} {
+			if err := setupOf.Notify([]string{"bob"}, name, params); err == nil {
+				t.Errorf("%s was sent", name)
+			}
+		}
+	})
+	t.Run("a result that is no JSON is an error of its own request", func(t *testing.T) {
+		for _, format := range []transport.Format{transport.JSON, transport.Msgpack} {
+			c := srv.Dial(format)
+			must(t, c.Open("alice", "d"))
+			odd, ping := c.Start("odd.result", nil), c.Start("ping", nil)
+			refused(t, c.Await(odd, nil), im.ErrInternal)
+			must(t, c.Await(ping, nil))
+		}
+		_, body := postAs(srv, "alice", `[{"jsonrpc":"2.0","id":1,"method":"odd.result"},{"jsonrpc":"2.0","id":2,"method":"ping"}]`)
+		if !json.Valid([]byte(body)) || !strings.Contains(body, "internal") || !strings.Contains(body, "serverTime") {
+			t.Errorf("%s", body)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 // createConversation is conversation.create.
 func (s *server) createConversation(ctx context.Context, op *Op, p *wire.CreateParams) (*wire.Conversation, error) {
-	if err := s.checkTitle(p); err != nil {
+	if err := s.checkSettings(p); err != nil {
 		return nil, err
 	}
 	n := store.NewConversation{
@@ -63,14 +63,14 @@ func (s *server) replayCreate(ctx context.Context, op *Op) (any, bool, error) {
 	return view, true, err
 }
 
-func (s *server) checkTitle(p *wire.CreateParams) error {
+func (s *server) checkSettings(p *wire.CreateParams) error {
 	if len(p.Title) > s.limits.TitleBytes {
 		return ErrTooLarge.over("title", s.limits.TitleBytes)
 	}
 	if len(p.Ext) > s.limits.ContentBytes {
 		return ErrTooLarge.over("ext", s.limits.ContentBytes)
 	}
-	return nil
+	return s.checkRewritten(p.Ext)
 }
 
 func (s *server) newDirect(ctx context.Context, op *Op, p *wire.CreateParams, n *store.NewConversation) error {

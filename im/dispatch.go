@@ -178,12 +178,28 @@ func (x *session) serve(r *request, op *Op, opened bool) {
 }
 
 func (x *session) replyResult(op *Op, id wire.ID, result any) {
-	b, err := x.codec.AppendResult(nil, id, result)
+	b, err := x.server.encodeResult(x.codec, op, id, result)
 	if err != nil {
 		x.replyError(id, x.server.public(op, err))
 		return
 	}
 	x.queue.reply(x.conn.Prepare(b))
+}
+
+// encodeResult encodes an answer. An object of JSON in it is written as it is,
+// so that one which host code has made is checked: a broken one would take its
+// neighbours in the frame down.
+func (s *server) encodeResult(codec wire.Codec, op *Op, id wire.ID, result any) ([]byte, error) {
+	if s.rewrites || s.table[op.Name].foreign {
+		b, err := wire.JSON.AppendResult(nil, id, result)
+		if err == nil {
+			_, err = wire.JSON.ParseServer(b)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("im: the result of %s cannot be sent: %v", op.Name, err)
+		}
+	}
+	return codec.AppendResult(nil, id, result)
 }
 
 func (x *session) replyError(id wire.ID, e *Error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"example.com/h5im/im/hub"
@@ -125,15 +126,31 @@ func (s *Setup) Authenticate(r *http.Request) (Identity, error) {
 	return s.server.authenticate(r.Context(), &Handshake{Request: r}, s.server.origins.Check(r))
 }
 
-// Notify sends an event to all sessions of some users. It is not stored.
-func (s *Setup) Notify(users []string, name string, params any) {
+// Notify sends an event to all sessions of some users. It is not stored. name is
+// one that Notification has declared, and params is of the type declared with it
+// or a pointer to it. It may be called at any time after Install.
+func (s *Setup) Notify(users []string, name string, params any) error {
+	if !slices.ContainsFunc(s.server.notifications, func(n notification) bool {
+		return n.name == name && strings.HasPrefix(name, s.name+".") && n.params == reflect.Indirect(reflect.ValueOf(params)).Type()
+	}) {
+		return fmt.Errorf("im: extension %s: notification %q is not declared with a %T", s.name, name, params)
+	}
+	body, err := wire.JSON.AppendEvent(eventHeader("", 512), name, params)
+	if err == nil {
+		_, event, _ := splitEvent(body)
+		_, err = wire.JSON.ParseServer(event)
+	}
+	if err != nil {
+		return fmt.Errorf("im: notification %s cannot be sent: %v", name, err)
+	}
 	topics := make([]string, len(users))
 	for i, u := range users {
 		topics[i] = userTopic(u)
 	}
 	s.server.publisher.do(func() {
-		s.server.publisher.event(topics, "", name, params, hub.Envelope{Class: hub.Signal})
+		s.server.publisher.send(topics, hub.Envelope{Class: hub.Signal, Payload: body})
 	})
+	return nil
 }
 
 // Records is the extension's own space of records.

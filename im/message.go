@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"example.com/h5im/im/wire"
@@ -82,6 +83,9 @@ func (s *server) newAppend(ctx context.Context, op *Op, p *wire.SendParams) (ite
 	if !known || kind == TypeSystem && !op.Host {
 		return item, ErrInvalidArgument.With("this message type is not known here").At("type")
 	}
+	if err := s.checkRewritten(p.Content, p.Ext); err != nil {
+		return item, err
+	}
 	if len(p.Content)+len(p.Ext) > s.limits.ContentBytes {
 		return item, ErrTooLarge.over("content", s.limits.ContentBytes)
 	}
@@ -123,6 +127,20 @@ func (s *server) newAppend(ctx context.Context, op *Op, p *wire.SendParams) (ite
 		}
 	}
 	return item, nil
+}
+
+// checkRewritten checks objects that a middleware may have changed; those that
+// came from a client were checked when they were decoded.
+func (s *server) checkRewritten(objects ...[]byte) error {
+	if !s.rewrites {
+		return nil
+	}
+	for _, object := range objects {
+		if _, err := wire.CompactObject(object, s.limits.scan()); err != nil && object != nil {
+			return fmt.Errorf("im: a middleware left content or ext that is no JSON object: %v", err)
+		}
+	}
+	return nil
 }
 
 // directPeers are the two ends to open a direct conversation with, or nil where

@@ -379,6 +379,26 @@ func TestPolicyAndMiddleware(t *testing.T) {
 			t.Errorf("order %v", order)
 		}
 	})
+	t.Run("middleware that breaks a message breaks that alone", func(t *testing.T) {
+		srv := setup(t, im.Config{Middleware: []im.Middleware{func(next im.Handler) im.Handler {
+			return func(ctx context.Context, op *im.Op) (any, error) {
+				if p, ok := op.Params.(*im.SendParams); ok && p.ClientID == "content" {
+					p.Content = im.Content(`{"a":`)
+				} else if ok && p.ClientID == "ext" {
+					p.Ext = im.Object(`[1]`)
+				}
+				return next(ctx, op)
+			}
+		}}})
+		alice := srv.Connect("alice")
+		for _, id := range []string{"content", "ext"} {
+			p := im.SendParams{To: im.ToUser("bob"), ClientID: id, Type: "custom", Content: im.Content(`{"a":1}`)}
+			refused(t, alice.Call("message.send", p, nil), im.ErrInternal)
+		}
+		if r := send(t, alice, im.ToUser("bob"), "c1", "x"); r.Seq != 1 {
+			t.Errorf("something was stored: %+v", r)
+		}
+	})
 	t.Run("a repetition is answered before middleware and policy", func(t *testing.T) {
 		order = nil
 		alice := srv.Connect("alice")
