@@ -196,7 +196,7 @@ func (s *server) encodeResult(codec wire.Codec, op *Op, id wire.ID, result any) 
 			_, err = wire.JSON.ParseServer(b)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("im: the result of %s cannot be sent: %v", op.Name, err)
+			return nil, errors.New("im: the result of " + op.Name + " cannot be sent: " + err.Error()) // not the client's fault
 		}
 	}
 	return codec.AppendResult(nil, id, result)

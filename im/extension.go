@@ -141,7 +141,7 @@ func (s *Setup) Notify(users []string, name string, params any) error {
 		_, err = wire.JSON.ParseServer(event)
 	}
 	if err != nil {
-		return fmt.Errorf("im: notification %s cannot be sent: %v", name, err)
+		return fmt.Errorf("im: notification %s cannot be sent: %w", name, err)
 	}
 	topics := make([]string, len(users))
 	for i, u := range users {

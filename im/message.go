@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"example.com/h5im/im/wire"
@@ -137,7 +136,7 @@ func (s *server) checkRewritten(objects ...[]byte) error {
 	}
 	for _, object := range objects {
 		if _, err := wire.CompactObject(object, s.limits.scan()); err != nil && object != nil {
-			return fmt.Errorf("im: a middleware left content or ext that is no JSON object: %v", err)
+			return errors.New("im: a middleware left content or ext that is no JSON object: " + err.Error()) // not the client's fault
 		}
 	}
 	return nil
