@@ -118,12 +118,14 @@ type Store interface {
 	Changes(ctx context.Context, q ChangesQuery) (ChangesPage, error)
 
 	// ChangeMembers adds and removes members. Adding an active member and
-	// removing somebody who is none change nothing and are no errors
-	// (their rows are not in the answer). All changes of one call take one memberRev. Removing the last
-	// owner of a group is ErrLastOwner and changes nothing; what counts is who
-	// is owner after the whole call. Who joins has his Seen and SeenAll set to
-	// the head's; who joins again gets a new Role and JoinedAt and keeps his
-	// markers, own and settings. Neither takes an own.
+	// removing somebody who is none change nothing and are no errors (their
+	// rows are not in the answer). All changes of one call take one memberRev.
+	// Removing the last owner of a group is ErrLastOwner and changes nothing;
+	// what counts is who is owner after the whole call. A direct conversation
+	// keeps its two ends: they leave and join again, adding anybody else is
+	// ErrInvalid. Who joins has his Seen and SeenAll set to the head's; who
+	// joins again gets a new Role and JoinedAt and keeps his markers, own and
+	// settings. Neither takes an own.
 	ChangeMembers(ctx context.Context, c MembersChange) (MembersChanged, error)
 
 	// Members reads member rows. It does not check membership.

@@ -84,6 +84,9 @@ func (b *batch) planMembers(h *head, c *store.MembersChange) (p membersPlan, err
 		if err != nil {
 			return p, err
 		}
+		if m == nil && h.Kind == store.Direct {
+			return p, fmt.Errorf("bolt: user %q is no end of %q: %w", n.User, h.ID, store.ErrInvalid)
+		}
 		if !m.Active() {
 			p.joins = append(p.joins, joining{n, m})
 			if n.Role == store.Owner {

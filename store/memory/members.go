@@ -23,7 +23,10 @@ func (s *Store) ChangeMembers(ctx context.Context, change store.MembersChange) (
 	if err != nil {
 		return store.MembersChanged{}, err
 	}
-	joins, leaves := c.difference(&change)
+	joins, leaves, err := c.difference(&change)
+	if err != nil {
+		return store.MembersChanged{}, err
+	}
 	after := c.head.Members + len(joins) - len(leaves)
 	switch {
 	case len(joins)+len(leaves) == 0:
@@ -53,10 +56,14 @@ func (s *Store) ChangeMembers(ctx context.Context, change store.MembersChange) (
 }
 
 // difference is what a change really changes, each user once.
-func (c *conversation) difference(change *store.MembersChange) (joins []store.NewMember, leaves []*store.Member) {
+func (c *conversation) difference(change *store.MembersChange) (joins []store.NewMember, leaves []*store.Member, err error) {
 	done := map[string]bool{}
 	for _, m := range change.Add {
-		if !done[m.User] && !c.members[m.User].Active() {
+		row := c.members[m.User]
+		if row == nil && c.head.Kind == store.Direct {
+			return nil, nil, fmt.Errorf("memory: user %q is no end of %q: %w", m.User, c.head.ID, store.ErrInvalid)
+		}
+		if !done[m.User] && !row.Active() {
 			joins = append(joins, m)
 		}
 		done[m.User] = true
@@ -67,7 +74,7 @@ func (c *conversation) difference(change *store.MembersChange) (joins []store.Ne
 		}
 		done[user] = true
 	}
-	return joins, leaves
+	return joins, leaves, nil
 }
 
 // losesOwner tells whether there is an owner and would be none.

@@ -15,6 +15,7 @@ var membersCases = []testCase{
 	{"adding a member and removing none change nothing", membersIdempotent},
 	{"who joins again keeps his own state", membersRejoin},
 	{"a group keeps an owner", membersLastOwner},
+	{"a direct conversation keeps its two ends", membersDirect},
 	{"the limit holds and a change above it changes nothing", membersLimit},
 	{"the limit holds against concurrent joins", membersLimitRace},
 	{"concurrent changes keep the member count", membersConcurrent},
@@ -137,6 +138,23 @@ func membersLastOwner(e *env) {
 	e.must(err)
 	e.remove("h", "ann")
 	equal(e, "members of a group that never had an owner", e.head("h").Members, 0)
+}
+
+// Rule: who is no end of a direct conversation never becomes one, so that the
+// peer of an end is always the other one; the ends leave and join again.
+func membersDirect(e *env) {
+	e.create(store.Direct, "d", "ann", "cat")
+	before := e.head("d")
+	_, err := e.ChangeMembers(e.ctx, store.MembersChange{
+		Conversation: "d", Time: now, Add: []store.NewMember{{User: "ben"}}, Remove: []string{"cat"},
+	})
+	e.wantErr("adding a third", err, store.ErrInvalid)
+	same(e, "head", e.head("d"), before)
+	e.remove("d", "cat")
+	e.add("d", "cat")
+	equal(e, "members", e.head("d").Members, 2)
+	peer := e.member("d", "cat")
+	same(e, "peer", e.sync("ann", 0)[0].Peer, &peer)
 }
 
 // Rule: a change that would grow the group above Limit is ErrTooMany and
