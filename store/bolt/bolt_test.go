@@ -12,6 +12,7 @@ import (
 
 	"example.com/h5im/store"
 	"example.com/h5im/store/bolt"
+	"example.com/h5im/store/memory"
 	"example.com/h5im/store/storetest"
 )
 
@@ -41,22 +42,25 @@ func leaked() string {
 	}
 }
 
-func TestStore(t *testing.T) {
-	paths := func(tb testing.TB) string { return filepath.Join(tb.TempDir(), "im.db") }
-	storetest.Run(t, storetest.Harness{
-		Open: func(tb testing.TB) store.Store { return open(tb, paths(tb), nil) },
-		Reopen: func(tb testing.TB, s store.Store) store.Store {
-			if err := s.Close(); err != nil {
-				tb.Fatal(err)
-			}
-			return open(tb, s.(*bolt.Store).Path(), nil)
-		},
-		Check: func(tb testing.TB, s store.Store) {
-			if err := s.(*bolt.Store).Check(context.Background()); err != nil {
-				tb.Error(err)
-			}
-		},
-	})
+var harness = storetest.Harness{
+	Open: func(tb testing.TB) store.Store { return open(tb, filepath.Join(tb.TempDir(), "im.db"), nil) },
+	Reopen: func(tb testing.TB, s store.Store) store.Store {
+		if err := s.Close(); err != nil {
+			tb.Fatal(err)
+		}
+		return open(tb, s.(*bolt.Store).Path(), nil)
+	},
+	Check: func(tb testing.TB, s store.Store) {
+		if err := s.(*bolt.Store).Check(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	},
+}
+
+func TestStore(t *testing.T) { storetest.Run(t, harness) }
+
+func TestStoreAnswersAsTheReference(t *testing.T) {
+	storetest.Compare(t, harness, func(testing.TB) store.Store { return memory.New(nil) })
 }
 
 // open opens a store that the caller closes.

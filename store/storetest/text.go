@@ -31,9 +31,10 @@ func render(b *strings.Builder, v reflect.Value) {
 			if f.IsZero() || f.Kind() == reflect.Slice && f.Len() == 0 {
 				continue
 			}
-			fmt.Fprintf(b, "%s:", v.Type().Field(i).Name)
-			render(b, f)
-			b.WriteByte(' ')
+			var field strings.Builder
+			if render(&field, f); field.String() != "{}" {
+				fmt.Fprintf(b, "%s:%s ", v.Type().Field(i).Name, field.String())
+			}
 		}
 		b.WriteByte('}')
 	case reflect.Slice:
