@@ -12,6 +12,11 @@ const (
 	MaxMessageIDBytes    = 32
 	MaxNamespaceBytes    = 64
 	MaxKeyBytes          = 512
+	// MaxValueBytes is for what has no limit of its own, together: content, ext,
+	// mentions and recall of a message; title and ext; a draft; a record's
+	// value. It only keeps every row one that can be read again: whoever faces
+	// users has limits far below it.
+	MaxValueBytes = 16 << 20
 )
 
 // Expired tells whether the message is absent for a reader at now: from
@@ -70,6 +75,7 @@ func (c *NewConversation) Validate() error {
 		checkBytes("creator", c.Creator, 0, MaxUserBytes),
 		checkBytes("clientId", c.ClientID, 0, MaxClientIDBytes),
 		checkFrom("time", int64(c.Time), 0),
+		c.Settings.Validate(),
 		each(c.Members, validateNewMember),
 	)
 	switch {
@@ -110,7 +116,15 @@ func (a *Append) Validate() error {
 // Validate checks what a caller gives of a message, at its append and as an
 // amendment leaves it.
 func (m *Message) Validate() error {
+	size := len(m.Content) + len(m.Ext)
+	for _, user := range m.Mentions {
+		size += len(user)
+	}
+	if r := m.Recalled; r != nil {
+		size += len(r.By) + len(r.Reason)
+	}
 	return first(
+		checkValue("message", size),
 		checkBytes("message id", m.ID, 1, MaxMessageIDBytes),
 		checkBytes("type", m.Type, 1, MaxTypeBytes),
 		each(m.Mentions, ValidateUser),
@@ -120,6 +134,12 @@ func (m *Message) Validate() error {
 		checkFrom("expiresAt", int64(m.ExpiresAt), 0),
 	)
 }
+
+// Validate checks settings, at a creation and as a change leaves them.
+func (s *Settings) Validate() error { return checkValue("settings", len(s.Title)+len(s.Ext)) }
+
+// Validate checks own settings as a change leaves them.
+func (o *OwnSettings) Validate() error { return checkValue("draft", len(o.Draft)) }
 
 // Validate checks what does not depend on the store's content. Time must be
 // positive, since LeftAt 0 means a member who has not left; a user may be
@@ -213,6 +233,7 @@ func ValidateRecord(namespace, key string) error {
 func (w *RecordWrite) Validate() error {
 	return first(
 		ValidateRecord(w.Namespace, w.Key),
+		checkValue("value", len(w.Value)),
 		checkFrom("revision", w.If, NoRecord),
 		checkFrom("expiresAt", int64(w.ExpiresAt), 0), checkFrom("now", int64(w.Now), 0),
 	)
@@ -237,6 +258,13 @@ func validateNewMember(m NewMember) error {
 func checkBytes(what, s string, least, most int) error {
 	if len(s) < least || len(s) > most {
 		return invalid("%s of %d bytes, wanted %d to %d", what, len(s), least, most)
+	}
+	return nil
+}
+
+func checkValue(what string, size int) error {
+	if size > MaxValueBytes {
+		return invalid("%s of %d bytes, wanted at most %d", what, size, MaxValueBytes)
 	}
 	return nil
 }

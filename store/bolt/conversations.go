@@ -131,6 +131,9 @@ func (s *Store) Configure(ctx context.Context, conversation string, change func(
 		if err := try(func() error { return change(&next) }); err != nil {
 			return err
 		}
+		if err := next.Validate(); err != nil {
+			return err
+		}
 		if next.Title != h.Title || !bytes.Equal(next.Ext, h.Ext) {
 			h.Title, h.Ext = next.Title, append([]byte(nil), next.Ext...)
 			h.Rev++

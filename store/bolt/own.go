@@ -72,6 +72,9 @@ func (s *Store) SetOwn(ctx context.Context, conversation, user string, change fu
 		if err := try(func() error { return change(&own) }); err != nil {
 			return err
 		}
+		if err := own.Validate(); err != nil {
+			return err
+		}
 		if own != m.OwnSettings {
 			m.OwnSettings = own
 			m.Own++

@@ -94,6 +94,9 @@ func (s *Store) Configure(ctx context.Context, id string, change func(*store.Set
 	if err := change(&settings); err != nil {
 		return store.Conversation{}, err
 	}
+	if err := settings.Validate(); err != nil {
+		return store.Conversation{}, err
+	}
 	if settings.Title != c.head.Title || !bytes.Equal(settings.Ext, c.head.Ext) {
 		c.head.Settings = store.Settings{Title: settings.Title, Ext: bytes.Clone(settings.Ext)}
 		c.head.Rev++

@@ -55,6 +55,9 @@ func (s *Store) SetOwn(ctx context.Context, id, user string, change func(*store.
 	if err := change(&own); err != nil {
 		return store.Member{}, err
 	}
+	if err := own.Validate(); err != nil {
+		return store.Member{}, err
+	}
 	if own != m.OwnSettings {
 		m.OwnSettings = own
 		m.Own++

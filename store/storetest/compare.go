@@ -22,7 +22,7 @@ import (
 // It logs its seed, as Run does; STORETEST_CALLS in the environment says how
 // many calls it makes.
 func Compare(t *testing.T, h Harness, reference func(testing.TB) store.Store) {
-	calls := 4000
+	calls := 2500
 	if n := os.Getenv("STORETEST_CALLS"); n != "" {
 		var err error
 		if calls, err = strconv.Atoi(n); err != nil {
@@ -35,7 +35,7 @@ func Compare(t *testing.T, h Harness, reference func(testing.TB) store.Store) {
 	c := &caller{Rand: e.random(), ctx: e.ctx, reference: other}
 	refused := 0
 	for n := range calls {
-		if h.Reopen != nil && n%1000 == 999 {
+		if h.Reopen != nil && n%500 == 499 {
 			e.reopen()
 		}
 		call := c.draw()
