@@ -89,7 +89,11 @@ func (floatPlan) decode(r reader, v reflect.Value) *Error {
 	if r.peek() != numberKind {
 		return wrong("a number")
 	}
-	v.SetFloat(r.number().float)
+	f := r.number().float
+	if v.OverflowFloat(f) {
+		return wrong(fmt.Sprintf("within %d bits", v.Type().Bits()))
+	}
+	v.SetFloat(f)
 	return nil
 }
 
@@ -118,7 +122,7 @@ func (p *structPlan) decode(r reader, v reflect.Value) *Error {
 	return nil
 }
 
-func (p pointerPlan) decode(r reader, v reflect.Value) *Error {
+func (p *pointerPlan) decode(r reader, v reflect.Value) *Error {
 	if r.peek() == nullKind {
 		r.skip()
 		v.SetZero()
@@ -130,7 +134,7 @@ func (p pointerPlan) decode(r reader, v reflect.Value) *Error {
 	return p.elem.decode(r, v.Elem())
 }
 
-func (p slicePlan) decode(r reader, v reflect.Value) *Error {
+func (p *slicePlan) decode(r reader, v reflect.Value) *Error {
 	if r.peek() != arrayKind {
 		return wrong("a list")
 	}
@@ -149,7 +153,7 @@ func (p slicePlan) decode(r reader, v reflect.Value) *Error {
 	return nil
 }
 
-func (p arrayPlan) decode(r reader, v reflect.Value) *Error {
+func (p *arrayPlan) decode(r reader, v reflect.Value) *Error {
 	want := fmt.Sprintf("a list of %d", v.Len())
 	if r.peek() != arrayKind {
 		return wrong(want)
@@ -170,13 +174,17 @@ func (p arrayPlan) decode(r reader, v reflect.Value) *Error {
 	return nil
 }
 
-func (p mapPlan) decode(r reader, v reflect.Value) *Error {
+func (p *mapPlan) decode(r reader, v reflect.Value) *Error {
 	if r.peek() != objectKind {
 		return wrong("an object")
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for c, ok := r.next(r.enter()); ok; c, ok = r.next(c) {
 		name := string(r.key())
+		if r.peek() == nullKind {
+			r.skip()
+			continue
+		}
 		elem := reflect.New(v.Type().Elem()).Elem()
 		if err := p.elem.decode(r, elem); err != nil {
 			return err.in(name)

@@ -103,26 +103,26 @@ func (p *structPlan) count(v reflect.Value) int {
 
 func (*structPlan) empty(reflect.Value) bool { return false }
 
-func (p pointerPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
+func (p *pointerPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
 	if v.IsNil() {
 		return n.null(dst), nil
 	}
 	return p.elem.encode(n, dst, v.Elem())
 }
 
-func (pointerPlan) empty(v reflect.Value) bool { return v.IsNil() }
+func (*pointerPlan) empty(v reflect.Value) bool { return v.IsNil() }
 
-func (p slicePlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
+func (p *slicePlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
 	return encodeList(p.elem, n, dst, v)
 }
 
-func (slicePlan) empty(v reflect.Value) bool { return v.Len() == 0 }
+func (*slicePlan) empty(v reflect.Value) bool { return v.Len() == 0 }
 
-func (p arrayPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
+func (p *arrayPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
 	return encodeList(p.elem, n, dst, v)
 }
 
-func (arrayPlan) empty(v reflect.Value) bool { return v.Len() == 0 }
+func (*arrayPlan) empty(v reflect.Value) bool { return v.Len() == 0 }
 
 func encodeList(elem plan, n notation, dst []byte, v reflect.Value) ([]byte, error) {
 	dst = n.array(dst, v.Len())
@@ -136,7 +136,7 @@ func encodeList(elem plan, n notation, dst []byte, v reflect.Value) ([]byte, err
 }
 
 // encode writes the members in the order of their keys.
-func (p mapPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
+func (p *mapPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	dst = n.object(dst, len(keys))
@@ -149,4 +149,4 @@ func (p mapPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error)
 	return n.endObject(dst), nil
 }
 
-func (mapPlan) empty(v reflect.Value) bool { return v.Len() == 0 }
+func (*mapPlan) empty(v reflect.Value) bool { return v.Len() == 0 }

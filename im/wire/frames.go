@@ -1,6 +1,10 @@
 package wire
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // JSON and Msgpack are the codecs.
 var (
@@ -37,8 +41,11 @@ func (c *codec) Parse(frame []byte, limits ScanLimits) ([]Request, bool, error) 
 	for i := range requests {
 		c.readRequest(&requests[i])
 	}
-	return requests, single, nil
+	return slices.DeleteFunc(requests, unanswered), single, nil
 }
+
+// unanswered tells that q is a notification that cannot be served.
+func unanswered(q Request) bool { return q.ID.IsNone() && q.Err != nil }
 
 // readRequest reads the message that split left in Params.
 func (c *codec) readRequest(q *Request) {
@@ -49,7 +56,11 @@ func (c *codec) readRequest(q *Request) {
 	if q.Err == nil && scanned != nil {
 		q.Err = scanned.inParams()
 	}
-	if q.Err != nil && q.ID.IsNone() {
+	switch {
+	case q.Err == nil:
+	case scanned != nil && scanned.Data.Field == "id":
+		q.ID = NullID() // what was read is not what was meant
+	case q.ID.IsNone() && !q.Err.isForbidden(): // it may have had an id
 		q.ID = NullID()
 	}
 }
@@ -116,10 +127,11 @@ func textOrNone(r reader) string {
 // inParams turns a path that begins at the message into one that begins at its
 // params. What is wrong around them makes the message no request.
 func (e *Error) inParams() *Error {
-	field, ok := strings.CutPrefix(e.Data.Field, "params")
-	if e.Data.Field = strings.TrimPrefix(field, "."); !ok || field != "" && field == e.Data.Field {
-		return invalidRequest(field + " " + e.Message)
+	field := e.Data.Field
+	if field != "params" && !strings.HasPrefix(field, "params.") {
+		return invalidRequest(cmp.Or(field, "the message") + " " + e.Message)
 	}
+	e.Data.Field = strings.TrimPrefix(field[len("params"):], ".")
 	return e.about("params")
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -202,6 +203,11 @@ var inJSON = []invalid{
 	params("a name twice among many", `{"content":{`+manyNames()+`,"n7":0}}`, argument, "content.n7"),
 	params("a name twice in a field that is not known", `{"more":{"a":1,"a":2}}`, argument, "more.a"),
 	noRequest("the method twice", `{"jsonrpc":"2.0","id":1,"method":"ping","method":"ping"}`, "1"),
+	noRequest("the id twice", `{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}`, "null"),
+	noRequest("an id with half of a surrogate pair", `{"jsonrpc":"2.0","id":"\ud800","method":"ping"}`, "null"),
+	noRequest("half of a surrogate pair around the params", `{"jsonrpc":"2.0","id":1,"method":"ping","paramsX":"\ud800"}`, "1"),
+	noRequest("params that are a list with a name twice", `{"jsonrpc":"2.0","id":1,"method":"ping","params":[{"a":1,"a":2}]}`, "1"),
+	noRequest("half of a surrogate pair, no id", `{"jsonrpc":"2.0","method":"ping","x":"\ud800"}`, "null"),
 }
 
 func manyNames() string {
@@ -258,6 +264,9 @@ var inMsgpack = []invalid{
 	packed("binary of 65535", "c5ffff", "parse_error"),
 	packed("binary of 255", "c4ff", "parse_error"),
 	packed("an extension of 2^32-1", "c9ffffffff01", "parse_error"),
+	packed("an extension of 2^31-1", "c97fffffff01", "parse_error"),
+	packed("a map of 2^31-1", "df7fffffff", "too_large"),
+	packed("a text of 2^31-1", "db7fffffff", "parse_error"),
 	packed("an extension of 65535", "c8ffff01", "parse_error"),
 	packed("an extension of 255", "c7ff01", "parse_error"),
 	packed("an extension without its type", "d4", "parse_error"),
@@ -377,6 +386,45 @@ func checkRefused(t *testing.T, c wire.Codec, frame []byte, want *invalid) {
 	}
 	if e.Data.Field != "" && e.Data.Reason == argument && !strings.HasPrefix(e.Message, e.Data.Field+" ") {
 		t.Errorf("%s: the message %q does not begin with the field", c.Name(), e.Message)
+	}
+}
+
+func TestMessagesOfErrorsNameWhatIsWrong(t *testing.T) {
+	for frame, want := range map[string]string{
+		`{"jsonrpc":"2.0","id":1,"method":"ping","paramsX":"\ud800"}`:      "paramsX has half of a surrogate pair",
+		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud800"}}`: "a has half of a surrogate pair",
+		`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"":1,"":2}}`:    "params occurs twice",
+		`["\ud800"]`: "a message must be an object",
+	} {
+		if _, e := answerTo(t, wire.JSON, []byte(frame)); e == nil || e.Message != want {
+			t.Errorf("%s: %v", frame, e)
+		}
+	}
+	for hex, want := range map[string]string{
+		"850101" + send[2:] + "80": "the message has a key that is no string",
+		send + "810101":            "params has a key that is no string",
+	} {
+		v := invalid{Hex: hex}
+		if _, e := answerTo(t, wire.Msgpack, v.frame(t)); e == nil || e.Message != want {
+			t.Errorf("%s: %v", hex, e)
+		}
+	}
+}
+
+func TestNamesInEscapesCostNoMoreThanOthers(t *testing.T) {
+	for _, names := range []int{20, 1900} {
+		var b strings.Builder
+		for i := range names {
+			fmt.Fprintf(&b, `,"%s\u0061%d":0`, strings.Repeat("a", 200000/names), i)
+		}
+		object := []byte("{" + b.String()[1:] + "}")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := wire.ScanJSON(object, wire.ScanLimits{})
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; err != nil || used > 4*uint64(len(object)) {
+			t.Errorf("%d names of %d bytes made %d, %v", names, len(object), used, err)
+		}
 	}
 }
 

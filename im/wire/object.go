@@ -25,10 +25,5 @@ func Transcode(dst, json []byte) ([]byte, error) {
 	if err := ScanJSON(json, clientLimits); err != nil {
 		return dst, err
 	}
-	r := &jsonReader{b: json}
-	out, err := r.appendMsgpack(dst)
-	if err != nil {
-		return dst, err.about("the message")
-	}
-	return out, nil
+	return msgpackNotation{}.json(dst, json), nil
 }

@@ -59,6 +59,19 @@ func TestParse(t *testing.T) {
 		})
 	})
 
+	t.Run("a notification with a forbidden value is not answered", func(t *testing.T) { // [P8] [P11]
+		const bad, good = `{"jsonrpc":"2.0","method":"ping","params":{"a":1,"a":2}}`, `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+		for frame, want := range map[string]int{bad: 0, "[" + bad + "]": 0, "[" + bad + "," + good + "]": 1} {
+			requests, single, err := wire.JSON.Parse([]byte(frame), wire.ScanLimits{})
+			if err != nil || len(requests) != want || single == strings.HasPrefix(frame, "[") {
+				t.Errorf("%s: %+v %v %v", frame, requests, single, err)
+			}
+			if want == 1 && (requests[0].ID != wire.NumberID(1) || requests[0].Err != nil) {
+				t.Errorf("%s: %+v", frame, requests)
+			}
+		}
+	})
+
 	t.Run("neighbours of a bad message are served", func(t *testing.T) { // [P8] [P9]
 		text := `[{"jsonrpc":"2.0","id":1,"method":"ping"},5,{"jsonrpc":"2.0","id":3},{"jsonrpc":"2.0","id":4,"method":"ping"}]`
 		inCodecs(t, text, func(t *testing.T, c wire.Codec, frame []byte) {

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"encoding"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -22,7 +24,8 @@ type plan interface {
 // numbers, strings, the types of this package, and structs, pointers, slices,
 // arrays and string-keyed maps of such. Names come from json tags, with
 // omitempty, omitzero and "-" as in encoding/json. Embedded structs are as if
-// written out. Nil slices and maps are encoded as empty.
+// written out. Nil slices and maps are encoded as empty. A type that marshals
+// itself, such as time.Time, is refused: only JSON would have its form.
 func CheckType(t reflect.Type) error {
 	_, err := planOf(t)
 	return err
@@ -46,9 +49,19 @@ func planOf(t reflect.Type) (plan, error) {
 	return p, nil
 }
 
-// planner holds the plans of structs that are being made, so that a struct may
-// contain itself.
+// planner holds the plans that are being made, so that a type may contain itself.
 type planner map[reflect.Type]plan
+
+var (
+	marshalsJSON = reflect.TypeFor[json.Marshaler]()
+	marshalsText = reflect.TypeFor[encoding.TextMarshaler]()
+)
+
+// marshalsItself tells that encoding/json would not look into a t.
+func marshalsItself(t reflect.Type) bool {
+	p := reflect.PointerTo(t) // has the methods of t too
+	return t.Kind() != reflect.Pointer && (p.Implements(marshalsJSON) || p.Implements(marshalsText))
+}
 
 var ownTypes = map[reflect.Type]plan{
 	reflect.TypeFor[Object]():   objectPlan{},
@@ -64,6 +77,9 @@ func (b planner) plan(t reflect.Type) (plan, error) {
 	if p, ok := b[t]; ok {
 		return p, nil
 	}
+	if marshalsItself(t) {
+		return nil, fmt.Errorf("wire: %v has a form of its own in JSON alone", t)
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return boolPlan{}, nil
@@ -78,24 +94,32 @@ func (b planner) plan(t reflect.Type) (plan, error) {
 	case reflect.Struct:
 		return b.structure(t)
 	case reflect.Pointer:
-		p, err := b.plan(t.Elem())
-		return pointerPlan{p}, err
+		p := &pointerPlan{}
+		return p, b.element(&p.elem, t, p)
 	case reflect.Slice, reflect.Array:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return nil, fmt.Errorf("wire: %v: bytes have no form on the wire, use Object or text", t)
 		}
-		p, err := b.plan(t.Elem())
 		if t.Kind() == reflect.Array {
-			return arrayPlan{p}, err
+			p := &arrayPlan{}
+			return p, b.element(&p.elem, t, p)
 		}
-		return slicePlan{p}, err
+		p := &slicePlan{}
+		return p, b.element(&p.elem, t, p)
 	case reflect.Map:
-		if t.Key().Kind() == reflect.String {
-			p, err := b.plan(t.Elem())
-			return mapPlan{p}, err
+		if t.Key().Kind() == reflect.String && !marshalsItself(t.Key()) {
+			p := &mapPlan{}
+			return p, b.element(&p.elem, t, p)
 		}
 	}
 	return nil, fmt.Errorf("wire: %v has no form on the wire", t)
+}
+
+// element fills in the plan of t's elements. They may contain a t again.
+func (b planner) element(elem *plan, t reflect.Type, p plan) (err error) {
+	b[t] = p
+	*elem, err = b.plan(t.Elem())
+	return err
 }
 
 type structPlan struct {
@@ -117,7 +141,6 @@ func (b planner) structure(t reflect.Type) (plan, error) {
 	p := &structPlan{byName: map[string]*field{}}
 	b[t] = p
 	if err := b.collect(p, t, nil); err != nil {
-		delete(b, t)
 		return nil, err
 	}
 	for i := range p.fields {
@@ -154,10 +177,13 @@ func (b planner) collect(p *structPlan, t reflect.Type, index []int) error {
 		f := field{name: name, index: at, plan: fp}
 		for option := range strings.SplitSeq(options, ",") {
 			switch option {
+			case "":
 			case "omitempty":
 				f.omitEmpty = true
 			case "omitzero":
 				f.omitZero = true
+			default:
+				return fmt.Errorf("wire: the tag option %q has no meaning here (field %s of %v)", option, sf.Name, t)
 			}
 		}
 		p.fields = append(p.fields, f)
@@ -178,7 +204,11 @@ func (f *field) absent(v reflect.Value) bool {
 
 func isZero(v reflect.Value) bool {
 	of := v
-	if v.CanAddr() {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return true // whatever a method would say of it
+		}
+	} else if v.CanAddr() {
 		of = v.Addr() // which costs no allocation
 	}
 	if z, ok := of.Interface().(interface{ IsZero() bool }); ok {

@@ -21,9 +21,8 @@ type reader interface {
 	skip()
 	raw() []byte
 	// appendJSON appends the next value as compact JSON, and refuses integers
-	// beyond maxSafe. appendMsgpack appends it as msgpack.
+	// beyond maxSafe.
 	appendJSON(dst []byte) ([]byte, *Error)
-	appendMsgpack(dst []byte) ([]byte, *Error)
 }
 
 // maxReadDepth keeps readers from using up the stack where nothing was scanned.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -284,22 +285,25 @@ func (r *jsonReader) locate(i int, e *Error) *Error {
 	return e
 }
 
-func (r *jsonReader) appendMsgpack(dst []byte) ([]byte, *Error) {
+// appendMsgpack appends the next value as msgpack.
+func (r *jsonReader) appendMsgpack(dst []byte) []byte {
 	var w msgpackNotation
 	switch kind := r.peek(); kind {
 	case boolKind:
-		return w.boolean(dst, r.boolean()), nil
+		return w.boolean(dst, r.boolean())
 	case numberKind:
-		n, integer := parseNumber(r.raw())
+		literal := r.raw()
+		n, integer := parseNumber(literal)
 		switch {
 		case n.whole:
-			return w.integer(dst, n.integer), nil
+			return w.integer(dst, n.integer)
 		case integer:
-			return dst, forbidden(beyondSafe)
+			u, _ := strconv.ParseUint(string(literal), 10, 64)
+			return binary.BigEndian.AppendUint64(append(dst, 0xcf), u)
 		}
-		return w.float(dst, n.float), nil
+		return w.float(dst, n.float)
 	case textKind:
-		return appendMsgpackUnescaped(dst, unquoted(r.raw())), nil
+		return appendMsgpackUnescaped(dst, unquoted(r.raw()))
 	case arrayKind, objectKind:
 		if r.depth < maxReadDepth {
 			r.depth++
@@ -308,12 +312,12 @@ func (r *jsonReader) appendMsgpack(dst []byte) ([]byte, *Error) {
 		}
 	}
 	r.skip()
-	return w.null(dst), nil
+	return w.null(dst)
 }
 
 // appendMsgpackContainer writes the elements behind a header of one byte and
 // makes room for a longer one when there were many.
-func (r *jsonReader) appendMsgpackContainer(dst []byte, kind valueKind) ([]byte, *Error) {
+func (r *jsonReader) appendMsgpackContainer(dst []byte, kind valueKind) []byte {
 	start, n := len(dst), 0
 	dst = append(dst, 0)
 	for c, ok := r.next(r.enter()); ok; c, ok = r.next(c) {
@@ -326,10 +330,7 @@ func (r *jsonReader) appendMsgpackContainer(dst []byte, kind valueKind) ([]byte,
 				r.at++
 			}
 		}
-		var err *Error
-		if dst, err = r.appendMsgpack(dst); err != nil {
-			return dst, err
-		}
+		dst = r.appendMsgpack(dst)
 		n++
 	}
 	var room [5]byte
@@ -338,5 +339,5 @@ func (r *jsonReader) appendMsgpackContainer(dst []byte, kind valueKind) ([]byte,
 	if kind == objectKind {
 		header = w.object(room[:0], n)
 	}
-	return fillHeader(dst, start, header), nil
+	return fillHeader(dst, start, header)
 }

@@ -170,7 +170,3 @@ func (r *msgpackReader) appendJSONNumber(dst []byte) ([]byte, *Error) {
 	}
 	return appendJSONFloat(dst, n.float), nil
 }
-
-func (r *msgpackReader) appendMsgpack(dst []byte) ([]byte, *Error) {
-	return append(dst, r.raw()...), nil
-}

@@ -91,7 +91,9 @@ func (f *filler) fill(v reflect.Value, name string, depth int) {
 	switch v.Kind() {
 	case reflect.Bool:
 		v.SetBool(true)
-	case reflect.Int, reflect.Int64:
+	case reflect.Int:
+		v.SetInt(f.number() % (1 << 31)) // the same where an int has 32 bits
+	case reflect.Int64:
 		v.SetInt(f.number())
 	case reflect.String:
 		if v.SetString(texts[name]); v.Len() == 0 {

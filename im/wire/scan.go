@@ -43,13 +43,7 @@ type scanState struct {
 }
 
 // keyRoom is where the keys of an ordinary object fit without allocation.
-type keyRoom [16]keySpan
-
-// keySpan is where a key lies in the frame, without its quotes or header.
-type keySpan struct {
-	from, to uint32
-	escaped  bool
-}
+type keyRoom [16][]byte
 
 // element scans the next message of a frame by value. One with a forbidden value
 // is scanned to its end all the same, so that its neighbours can be served.
@@ -84,48 +78,30 @@ func (s *scanState) deeper(depth int) *Error {
 const manyKeys = 24
 
 // unique checks that the keys of an object differ.
-func (s *scanState) unique(keys []keySpan) *Error {
+func (s *scanState) unique(keys [][]byte) *Error {
 	if s.relaxed {
 		return nil
 	}
 	if len(keys) <= manyKeys {
 		for i := 1; i < len(keys); i++ {
 			for j := range i {
-				if s.same(keys[i], keys[j]) {
-					return s.duplicate(keys[i])
+				if bytes.Equal(keys[i], keys[j]) {
+					return duplicate(keys[i])
 				}
 			}
 		}
 		return nil
 	}
-	slices.SortFunc(keys, func(a, b keySpan) int { return bytes.Compare(s.name(a), s.name(b)) })
+	slices.SortFunc(keys, bytes.Compare)
 	for i := 1; i < len(keys); i++ {
-		if s.same(keys[i], keys[i-1]) {
-			return s.duplicate(keys[i])
+		if bytes.Equal(keys[i], keys[i-1]) {
+			return duplicate(keys[i])
 		}
 	}
 	return nil
 }
 
-func (s *scanState) same(a, b keySpan) bool {
-	if a.escaped || b.escaped {
-		return bytes.Equal(s.name(a), s.name(b))
-	}
-	return a.to-a.from == b.to-b.from && string(s.b[a.from:a.to]) == string(s.b[b.from:b.to])
-}
-
-func (s *scanState) duplicate(k keySpan) *Error {
-	return forbidden("occurs twice").in(string(s.name(k)))
-}
-
-// name is the key itself.
-func (s *scanState) name(k keySpan) []byte {
-	raw := s.b[k.from:k.to]
-	if k.escaped {
-		return unescape(nil, raw)
-	}
-	return raw
-}
+func duplicate(key []byte) *Error { return forbidden("occurs twice").in(string(key)) }
 
 // in names the object's member that the error is in.
 func (e *Error) in(name string) *Error {

@@ -159,7 +159,10 @@ func (s *jsonScanner) object(depth int) *Error {
 		if err != nil {
 			return err
 		}
-		key := keySpan{uint32(from), uint32(s.at - 1), escaped}
+		key := s.b[from : s.at-1]
+		if escaped {
+			key = unescape(nil, key)
+		}
 		keys = append(keys, key)
 		if s.space(); s.peek() != ':' {
 			return s.malformed()
@@ -167,7 +170,7 @@ func (s *jsonScanner) object(depth int) *Error {
 		s.at++
 		s.space()
 		if err := s.value(depth); err != nil {
-			return err.located(func() string { return string(s.name(key)) })
+			return err.located(func() string { return string(key) })
 		}
 		s.space()
 		switch s.peek() {

@@ -63,7 +63,7 @@ func (msgpackNotation) split(frame []byte, limits ScanLimits) (messages []Reques
 		return nil, false, overLimit("batch", s.limits.MaxBatch)
 	}
 	s.at = h.size
-	if err := s.fits(h.n); err != nil {
+	if err := s.fits(int64(h.n)); err != nil {
 		return nil, false, err
 	}
 	messages = make([]Request, 0, h.n)
@@ -152,8 +152,8 @@ func lengthHead(kind headKind, b []byte, width, extra int) head {
 		return head{}
 	}
 	n := bigEndian(b[1 : 1+width])
-	if n > math.MaxInt32 {
-		return head{} // more than any frame has
+	if n > uint64(math.MaxInt32-extra) {
+		return head{} // more than any frame has, and than an int of 32 bits
 	}
 	return head{kind, 1 + width, int(n) + extra}
 }
@@ -223,11 +223,11 @@ func floatOf(body []byte) float64 {
 
 // fits tells whether n more items are within the limit and within what remains:
 // each takes a byte at least.
-func (s *msgpackScanner) fits(n int) *Error {
-	if s.items+n > s.limits.MaxItems {
+func (s *msgpackScanner) fits(n int64) *Error {
+	if n > int64(s.limits.MaxItems-s.items) {
 		return overLimit("items", s.limits.MaxItems)
 	}
-	if n > len(s.b)-s.at {
+	if n > int64(len(s.b)-s.at) {
 		return s.malformed()
 	}
 	return nil
@@ -238,7 +238,7 @@ func (s *msgpackScanner) array(h head, depth int) *Error {
 		return err
 	}
 	s.at += h.size
-	if err := s.fits(h.n); err != nil {
+	if err := s.fits(int64(h.n)); err != nil {
 		return err
 	}
 	for i := range h.n {
@@ -254,7 +254,7 @@ func (s *msgpackScanner) object(h head, depth int) *Error {
 		return err
 	}
 	s.at += h.size
-	if err := s.fits(2 * h.n); err != nil {
+	if err := s.fits(2 * int64(h.n)); err != nil {
 		return err
 	}
 	var room keyRoom
@@ -266,24 +266,26 @@ func (s *msgpackScanner) object(h head, depth int) *Error {
 		}
 		keys = append(keys, key)
 		if err := s.value(depth); err != nil {
-			return err.located(func() string { return string(s.name(key)) })
+			return err.located(func() string { return string(key) })
 		}
 	}
 	return s.unique(keys)
 }
 
-func (s *msgpackScanner) key(depth int) (keySpan, *Error) {
+func (s *msgpackScanner) key(depth int) ([]byte, *Error) {
 	h := readHead(s.b[s.at:])
-	from := s.at + h.size
 	if h.kind != headText {
 		if err := s.value(depth); err != nil {
-			return keySpan{}, err
+			return nil, err
 		}
-		return keySpan{}, s.forbid("has a key that is no string")
+		return nil, s.forbid("has a key that is no string")
 	}
 	if err := s.count(); err != nil {
-		return keySpan{}, err
+		return nil, err
 	}
-	err := s.text(h)
-	return keySpan{uint32(from), uint32(s.at), false}, err
+	from := s.at + h.size
+	if err := s.text(h); err != nil {
+		return nil, err
+	}
+	return s.b[from:s.at], nil
 }

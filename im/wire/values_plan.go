@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 )
 
@@ -25,9 +26,18 @@ func (objectPlan) decode(r reader, v reflect.Value) *Error {
 	return nil
 }
 
-// encode writes no object as the empty one.
+// encode writes no object as the empty one. What a host made may be no object.
 func (objectPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
-	return appendObject(n, dst, v.Bytes()), nil
+	object := v.Bytes()
+	if len(object) > 0 {
+		if err := ScanJSON(object, clientLimits); err != nil {
+			return dst, fmt.Errorf("wire: %v: %v", v.Type(), err) // not the client's fault
+		}
+		if r := (&jsonReader{b: object}); r.peek() != objectKind {
+			return dst, fmt.Errorf("wire: %v: the value is no object", v.Type())
+		}
+	}
+	return appendObject(n, dst, object), nil
 }
 
 func appendObject(n notation, dst, object []byte) []byte {
@@ -52,7 +62,7 @@ func (contentPlan) decode(r reader, v reflect.Value) *Error {
 }
 
 func (contentPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error) {
-	return appendObject(n, dst, v.Bytes()), nil
+	return objectPlan{}.encode(n, dst, v)
 }
 
 func (contentPlan) empty(v reflect.Value) bool { return v.Len() == 0 }

@@ -3,10 +3,14 @@ package wire_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
 	"strings"
 	"testing"
 
 	"example.com/h5im/im/wire"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 func TestCompactObject(t *testing.T) {
@@ -131,6 +135,47 @@ func TestValuesUnderTheLibraries(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestObjectsThatAreNoneAreNotEncoded(t *testing.T) {
+	type result struct {
+		O wire.Object  `json:"o"`
+		C wire.Content `json:"c"`
+	}
+	for _, bad := range []string{`{"a":`, `[]`, `"text"`, `null`, ` `, `{"a":1}}`, `{"a":1,"a":2}`, "{\"a\":\"\xff\"}", strings.Repeat("[", 1<<20)} {
+		for _, v := range []result{{O: wire.Object(bad)}, {C: wire.Content(bad)}} {
+			for _, c := range codecs {
+				b, err := c.AppendResult(nil, wire.NumberID(1), v)
+				if e := (*wire.Error)(nil); err == nil || errors.As(err, &e) {
+					t.Errorf("%s became %s, %v", bad, b, err)
+				}
+			}
+			if b, err := wire.Canonical(v); err == nil {
+				t.Errorf("%s became %s", bad, b)
+			}
+		}
+	}
+}
+
+func TestGreatIntegersDoNotSpoilAFrame(t *testing.T) {
+	object := wire.Object(`{"a":18446744073709551615,"b":9223372036854775808,"c":-9223372036854775808,"d":1}`)
+	for _, frame := range [][]byte{
+		wire.Msgpack.AppendMessageEvent(nil, &wire.Message{Ext: object}),
+		must(t)(wire.Msgpack.AppendEvent(nil, wire.EventMessage, &wire.Message{Ext: object})),
+		must(t)(wire.Transcode(nil, wire.JSON.AppendMessageEvent(nil, &wire.Message{Ext: object}))),
+	} {
+		if err := wire.ScanMsgpack(frame, wire.ScanLimits{}); err != nil {
+			t.Fatalf("%q: %v", frame, err)
+		}
+		var got map[string]any
+		if err := msgpack.Unmarshal(frame, &got); err != nil {
+			t.Fatal(err)
+		}
+		ext := got["params"].(map[string]any)["ext"]
+		if want := map[string]any{"a": uint64(math.MaxUint64), "b": uint64(1 << 63), "c": int64(math.MinInt64), "d": int8(1)}; !reflect.DeepEqual(ext, want) {
+			t.Errorf("%+v", ext)
+		}
+	}
 }
 
 func TestTranscode(t *testing.T) {

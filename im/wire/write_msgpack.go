@@ -86,8 +86,7 @@ func fillHeader(dst []byte, start int, header []byte) []byte {
 
 func (msgpackNotation) json(dst, v []byte) []byte {
 	r := jsonReader{b: v}
-	dst, _ = r.appendMsgpack(dst)
-	return dst
+	return r.appendMsgpack(dst)
 }
 
 func (msgpackNotation) object(dst []byte, n int) []byte {
