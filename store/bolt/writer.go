@@ -46,7 +46,8 @@ type writer struct {
 	queue   []*write
 	closing bool
 
-	// applying is held while arguments of callers are in use.
+	// applying is held from taking writes until their callers' arguments are in
+	// use no more.
 	applying sync.Mutex
 	// commit is (*bbolt.Tx).Commit but in tests.
 	commit func(*bbolt.Tx) error
@@ -157,52 +158,38 @@ func (w *writer) next() ([]*write, bool) {
 
 // drain commits writes in one transaction and answers them.
 func (w *writer) drain(ops []*write) {
-	live := ops[:0:0]
-	for _, op := range ops {
-		if !op.taken.Swap(true) {
-			live = append(live, op)
-		}
+	// Beginning may take its time. Until it is done a caller can still leave.
+	tx, err := w.begin()
+	w.applying.Lock()
+	live := take(ops)
+	if err != nil {
+		answer(live, err)
+	} else {
+		tx, ops = w.applyAll(tx, live)
 	}
-	w.commitAll(live)
+	w.applying.Unlock()
+	if tx != nil {
+		w.commitAll(tx, ops)
+	}
 	for _, op := range live {
 		close(op.done)
 	}
 }
 
-// commitAll applies and commits writes. A write that fails half-way takes the
-// transaction down; the others are then applied again without it.
-func (w *writer) commitAll(ops []*write) {
-	for len(ops) > 0 {
-		if err := w.store.usableForCommit(); err != nil {
-			answer(ops, err)
-			return
+// take leaves out the writes whose callers have left.
+func take(ops []*write) (live []*write) {
+	for _, op := range ops {
+		if !op.taken.Swap(true) {
+			live = append(live, op)
 		}
-		tx, err := w.begin()
-		if err != nil {
-			answer(ops, err)
-			return
-		}
-		changed, bad := w.applyAll(tx, ops)
-		if bad != nil {
-			w.rollback(tx)
-			bad.apply = nil
-			ops = without(ops, bad)
-			continue
-		}
-		if !changed {
-			w.rollback(tx)
-			return
-		}
-		id := tx.ID()
-		if err := guard(func() error { return w.commit(tx) }); err != nil {
-			w.rollback(tx)
-			answer(ops, w.judge(err, id))
-		}
-		return
 	}
+	return live
 }
 
 func (w *writer) begin() (tx *bbolt.Tx, err error) {
+	if err := w.store.failed.Load(); err != nil {
+		return nil, *err
+	}
 	err = guard(func() error {
 		tx, err = w.store.db.Begin(true)
 		return err
@@ -215,11 +202,32 @@ func (w *writer) rollback(tx *bbolt.Tx) {
 	_ = guard(func() error { return tx.Rollback() })
 }
 
-// applyAll tells whether anything is to be committed, and which write left the
+// applyAll applies writes in tx, and returns a transaction with what is to be
+// committed and whose it is; nil where there is nothing to commit. A write that
+// fails half-way takes the transaction down: the others are applied again,
+// without it, in another.
+func (w *writer) applyAll(tx *bbolt.Tx, ops []*write) (*bbolt.Tx, []*write) {
+	for {
+		changed, bad := w.apply(tx, ops)
+		if changed && bad == nil {
+			return tx, ops
+		}
+		w.rollback(tx)
+		if bad == nil {
+			return nil, nil
+		}
+		ops = without(ops, bad)
+		var err error
+		if tx, err = w.begin(); err != nil {
+			answer(ops, err)
+			return nil, nil
+		}
+	}
+}
+
+// apply tells whether anything is to be committed, and which write left the
 // transaction in a state that must not be.
-func (w *writer) applyAll(tx *bbolt.Tx, ops []*write) (changed bool, bad *write) {
-	w.applying.Lock()
-	defer w.applying.Unlock()
+func (w *writer) apply(tx *bbolt.Tx, ops []*write) (changed bool, bad *write) {
 	var b *batch
 	err := guard(func() (err error) {
 		b, err = newBatch(tx)
@@ -251,6 +259,15 @@ func (w *writer) applyAll(tx *bbolt.Tx, ops []*write) (changed bool, bad *write)
 	return true, nil
 }
 
+// commitAll commits tx, which has the changes of ops.
+func (w *writer) commitAll(tx *bbolt.Tx, ops []*write) {
+	id := tx.ID()
+	if err := guard(func() error { return w.commit(tx) }); err != nil {
+		w.rollback(tx)
+		answer(ops, w.judge(err, id))
+	}
+}
+
 // judge decides what a failed commit means. For want of room nothing was
 // written and the store goes on. After anything else, say a failed fsync,
 // nobody knows what the disk holds: the kernel may have dropped the pages and
@@ -276,14 +293,6 @@ func (w *writer) visible() (id int) {
 		})
 	})
 	return id
-}
-
-// usableForCommit is usable for writes that were accepted before Close.
-func (s *Store) usableForCommit() error {
-	if err := s.failed.Load(); err != nil {
-		return *err
-	}
-	return nil
 }
 
 func answer(ops []*write, err error) {

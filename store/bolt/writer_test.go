@@ -2,10 +2,12 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -17,6 +19,12 @@ import (
 // written meanwhile shares the commit after it.
 func held(t *testing.T) (s *Store, release func()) {
 	t.Helper()
+	return heldThen(t, func(*Store) {})
+}
+
+// heldThen is held, and calls then behind that commit.
+func heldThen(t *testing.T, then func(*Store)) (s *Store, release func()) {
+	t.Helper()
 	s, err := Open(filepath.Join(t.TempDir(), "im.db"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -25,8 +33,13 @@ func held(t *testing.T) (s *Store, release func()) {
 	entered, gate := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	s.SetCommit(func(tx *bbolt.Tx) error {
-		once.Do(func() { close(entered); <-gate })
-		return tx.Commit()
+		first := false
+		once.Do(func() { close(entered); <-gate; first = true })
+		err := tx.Commit()
+		if first {
+			then(s)
+		}
+		return err
 	})
 	first := make(chan error)
 	go func() { first <- putRecord(s, "first") }()
@@ -100,6 +113,75 @@ func TestAWriteThatBreaksHalfWayLeavesNothingAndHurtsNobody(t *testing.T) {
 	if err := s.Check(context.Background()); err != nil {
 		t.Error(err)
 	}
+}
+
+// What a caller gave belongs to him again when update has returned.
+func TestNothingIsAppliedForACallerWhoHasLeft(t *testing.T) {
+	// leave calls update with a write that gives up while it is applied.
+	leave := func(t *testing.T, s *Store, ctx context.Context, cancel func()) (applied *atomic.Int32, left chan error) {
+		applied, left = new(atomic.Int32), make(chan error)
+		var gone atomic.Bool
+		go func() {
+			err := s.update(ctx, 0, func(b *batch) error {
+				applied.Add(1)
+				if gone.Load() {
+					t.Error("applied after update returned")
+				}
+				b.put(bucketMeta, []byte("test"), []byte("v"))
+				cancel()
+				return nil
+			})
+			gone.Store(true)
+			left <- err
+		}()
+		s.waitQueue(1)
+		return applied, left
+	}
+	t.Run("while others take the transaction down", func(t *testing.T) {
+		s, release := held(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		applied, left := leave(t, s, ctx, cancel)
+		const broken = 300
+		var all sync.WaitGroup
+		for range broken {
+			all.Go(func() {
+				if err := s.update(context.Background(), 0, func(*batch) error { panic("broken") }); err == nil {
+					t.Error("no error")
+				}
+			})
+		}
+		s.waitQueue(1 + broken)
+		release()
+		all.Wait()
+		if err := <-left; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if n := applied.Load(); n < 2 {
+			t.Errorf("applied %d times: nothing was tested", n)
+		}
+	})
+	t.Run("while the transaction waits for its beginning", func(t *testing.T) {
+		var lock *bbolt.Tx
+		s, release := heldThen(t, func(s *Store) { lock, _ = s.db.Begin(true) }) // as Check does
+		ctx, cancel := context.WithCancel(context.Background())
+		applied, left := leave(t, s, ctx, cancel)
+		release()
+		for s.writer.queued() > 0 {
+			runtime.Gosched()
+		}
+		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		lock.Rollback()
+		if err := putRecord(s, "last"); err != nil {
+			t.Error(err)
+		}
+		if applied.Load() > 0 {
+			t.Error("applied")
+		}
+	})
 }
 
 func TestADrainIsBounded(t *testing.T) {
