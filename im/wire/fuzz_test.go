@@ -124,6 +124,10 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
+type holder struct {
+	O wire.Object `json:"o"`
+}
+
 func FuzzObject(f *testing.F) {
 	for _, content := range contents {
 		f.Add([]byte(content))
@@ -145,16 +149,36 @@ func FuzzObject(f *testing.F) {
 			if err := wire.ScanMsgpack(packed, wire.ScanLimits{}); err != nil {
 				t.Fatalf("%q became %x: %v", o, packed, err)
 			}
-			type holder struct {
-				O wire.Object `json:"o"`
-			}
 			var got holder
 			if err := wire.Msgpack.Decode(append([]byte("\x81\xa1o"), packed...), &got); err != nil {
 				t.Fatalf("%q became %x: %v", o, packed, err)
 			}
-			if a, b := must(t)(wire.Canonical(got)), must(t)(wire.Canonical(holder{o})); !bytes.Equal(a, b) {
-				t.Errorf("%s came back as %s", b, a)
+			canonical := must(t)(wire.Canonical(holder{o}))
+			if a := must(t)(wire.Canonical(got)); !bytes.Equal(a, canonical) {
+				t.Errorf("%s came back as %s", canonical, a)
 			}
+			asLibraries(t, b, o, canonical[len(`{"o":`):len(canonical)-1], packed)
+		})
+	})
+}
+
+// Nothing that was not scanned should be decoded or encoded, but where it is, it
+// must do no harm.
+func FuzzUnscanned(f *testing.F) {
+	eachVector(f, func(v *vector, shape uint8) {
+		f.Add([]byte(v.JSON), shape)
+		packed, _ := hex.DecodeString(v.Msgpack)
+		f.Add(packed, shape)
+	})
+	f.Add([]byte("\x81\xa5float\xcb"), uint8(0))
+	f.Add([]byte(`{"object":{"a":[{"":`), uint8(0))
+	f.Fuzz(func(t *testing.T, b []byte, shape uint8) {
+		inProportion(t, 8*len(b), func() {
+			for _, c := range codecs {
+				_ = c.Decode(b, reflect.New(shapes[int(shape)%len(shapes)]).Interface())
+				c.AppendMessageEvent(nil, &wire.Message{From: string(b), Content: b, Ext: b})
+			}
+			_, _ = wire.Canonical(holder{b})
 		})
 	})
 }

@@ -50,6 +50,25 @@ func TestParse(t *testing.T) {
 		})
 	})
 
+	t.Run("an answer repeats the id", func(t *testing.T) { // [P10]
+		for text, want := range map[string]string{
+			`""`: `""`, `"a\"\u0000\ud83d\ude00"`: "\"a\\\"\\u0000\U0001F600\"", `0`: `0`, `-0`: `0`, `1.0`: `1`, `1e2`: `100`, `-9007199254740991`: `-9007199254740991`, `9007199254740991`: `9007199254740991`,
+		} {
+			inCodecs(t, `{"id":`+text+`,"jsonrpc":"2.0","method":"ping"}`, func(t *testing.T, c wire.Codec, frame []byte) {
+				requests, _, err := c.Parse(frame, wire.ScanLimits{})
+				if err != nil || requests[0].Err != nil || requests[0].ID.String() != want {
+					t.Fatalf("%s: %+v %v", text, requests, err)
+				}
+				id := requests[0].ID
+				for _, answer := range [][]byte{must(t)(c.AppendResult(nil, id, nil)), c.AppendError(nil, id, &wire.Error{})} {
+					if in, err := c.ParseServer(answer); err != nil || in[0].ID != id {
+						t.Errorf("%s: answered %+v, %v", text, in, err)
+					}
+				}
+			})
+		}
+	})
+
 	t.Run("without id it is a notification", func(t *testing.T) { // [P11]
 		inCodecs(t, `{"jsonrpc":"2.0","method":"ping"}`, func(t *testing.T, c wire.Codec, frame []byte) {
 			requests, _, err := c.Parse(frame, wire.ScanLimits{})

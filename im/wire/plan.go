@@ -165,8 +165,12 @@ func (b planner) collect(p *structPlan, t reflect.Type, index []int) error {
 				return err
 			}
 			continue
+		case sf.Anonymous && name == "" && sf.Type.Kind() == reflect.Pointer:
+			return fmt.Errorf("wire: %v embeds a pointer, embed the struct or name the field", t)
 		case !sf.IsExported() || name == "-" && options == "":
 			continue
+		case string(appendJSONText(nil, name)) != `"`+name+`"`:
+			return fmt.Errorf("wire: the name %q needs escapes (field %s of %v)", name, sf.Name, t)
 		case name == "":
 			name = sf.Name
 		}

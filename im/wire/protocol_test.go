@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,20 +34,27 @@ func TestSentencesAreNumberedInOrder(t *testing.T) {
 
 func TestTestsNameSentencesThatExist(t *testing.T) {
 	text := protocol(t)
-	files, err := filepath.Glob("*_test.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	files := 0
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git"):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go") && !strings.HasSuffix(path, ".test.ts"):
+			return nil
 		}
+		b, err := os.ReadFile(path)
+		files++
 		for _, name := range sentence.FindAllString(string(b), -1) {
 			if !strings.Contains(text, name) {
-				t.Errorf("%s names %s", file, name)
+				t.Errorf("%s names %s", path, name)
 			}
 		}
+		return err
+	})
+	if err != nil || files < 10 {
+		t.Fatal(files, err)
 	}
 }
 

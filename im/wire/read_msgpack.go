@@ -159,14 +159,11 @@ func (r *msgpackReader) appendJSONObject(dst []byte) (_ []byte, err *Error) {
 
 func (r *msgpackReader) appendJSONNumber(dst []byte) ([]byte, *Error) {
 	float := r.head().kind == headFloat
-	n := r.number()
-	switch {
+	switch n := r.number(); {
 	case n.safe():
 		return strconv.AppendInt(dst, n.integer, 10), nil
-	case !float:
-		return dst, forbidden(beyondSafe)
-	case math.Abs(n.float) < 1e21 && n.float == math.Trunc(n.float):
-		return strconv.AppendFloat(dst, n.float, 'e', -1, 64), nil // so that it stays a float
+	case float:
+		return jsonNotation{}.float(dst, n.float), nil
 	}
-	return appendJSONFloat(dst, n.float), nil
+	return dst, forbidden(beyondSafe)
 }

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -40,8 +41,18 @@ func TestTypesThatContainThemselves(t *testing.T) {
 	}
 }
 
-func TestTypesThatMarshalThemselvesAreRefused(t *testing.T) {
+// Base is embedded by a pointer.
+type Base struct {
+	A int `json:"a"`
+}
+
+func TestTypesThatAreRefused(t *testing.T) {
 	for _, v := range []any{
+		struct{ *Base }{}, struct {
+			A int `json:"a\\b"`
+		}{}, struct {
+			A int `json:"a\\\"b"`
+		}{},
 		struct{ T time.Time }{}, struct{ T *time.Time }{}, struct{ T []time.Time }{}, struct{ T map[string]time.Time }{}, struct{ time.Time }{},
 		struct{ ID wire.ID }{}, struct {
 			N int64 `json:"n,string"`
@@ -87,6 +98,27 @@ func TestNumbersFitTheirField(t *testing.T) {
 				t.Errorf("%s: %s became %v, %v", c.Name(), number, v, err)
 			}
 		}
+	}
+}
+
+func TestGreatFloatsComeBack(t *testing.T) {
+	type result struct {
+		F []float64 `json:"f"`
+	}
+	v := result{[]float64{1<<53 - 1, 1 << 53, 1 << 60, -(1 << 63), 1 << 64, -1e20, 999999999999999900000, 1e21, math.MaxFloat64}}
+	for _, c := range codecs {
+		b := must(t)(c.AppendResult(nil, wire.NumberID(1), v))
+		in, err := c.ParseServer(b)
+		if err != nil {
+			t.Fatalf("%q: %v", b, err)
+		}
+		var got result
+		if err := c.Decode(in[0].Result, &got); err != nil || !reflect.DeepEqual(got, v) {
+			t.Errorf("%s: %q came back as %v, %v", c.Name(), b, got, err)
+		}
+	}
+	if got := must(t)(wire.Canonical(v)); string(got) != `{"f":[9007199254740991,9007199254740992,1152921504606847000,-9223372036854776000,18446744073709552000,-100000000000000000000,999999999999999900000,1e+21,1.7976931348623157e+308]}` {
+		t.Errorf("canonical is %s", got)
 	}
 }
 

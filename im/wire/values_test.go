@@ -83,7 +83,7 @@ func TestCanonical(t *testing.T) { // [P103]
 	}
 }
 
-func TestFloatsMeanTheSameInBothNotations(t *testing.T) { // [P58] [P103]
+func TestFloatsMeanTheSameInBothNotations(t *testing.T) { // [P3] [P58] [P103]
 	for hex, want := range map[string]string{
 		"cb3ff0000000000000": `1`, "cb8000000000000000": `0`, "cb3fb999999999999a": `0.1`, "ca3f000000": `0.5`,
 		"cb7fefffffffffffff": `1.7976931348623157e+308`, "cb43b0000000000000": `1.152921504606847e+18`, "cb4340000000000000": `9.007199254740992e+15`,

@@ -210,6 +210,9 @@ func checkVector(t *testing.T, v *vector) {
 	if got := must(t)(wire.Transcode(nil, []byte(v.JSON))); !bytes.Equal(got, packed) {
 		t.Errorf("the JSON transcodes to %x", got)
 	}
+	if err := wire.ScanMsgpack(packed, wire.ScanLimits{}); err != nil { // [P3]
+		t.Error(err)
+	}
 	frames := map[wire.Codec][]byte{wire.JSON: []byte(v.JSON), wire.Msgpack: packed}
 	for c, frame := range frames {
 		if v.Kind == "request" {

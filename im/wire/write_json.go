@@ -16,7 +16,14 @@ func (jsonNotation) boolean(dst []byte, v bool) []byte { return strconv.AppendBo
 
 func (jsonNotation) integer(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }
 
-func (jsonNotation) float(dst []byte, v float64) []byte { return appendJSONFloat(dst, v) }
+// float keeps a number beyond 2^53 apart from an integer, which a reader would
+// refuse there.
+func (jsonNotation) float(dst []byte, v float64) []byte {
+	if math.Abs(v) > maxSafe {
+		return strconv.AppendFloat(dst, v, 'e', -1, 64)
+	}
+	return appendJSONFloat(dst, v)
+}
 
 func (jsonNotation) text(dst []byte, v string) []byte { return appendJSONText(dst, v) }
 
