@@ -8,14 +8,12 @@ package bolt
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -45,8 +43,9 @@ type Options struct {
 	// Logger gets what nobody is there to be told. Defaults to slog.Default().
 	Logger *slog.Logger
 
-	// openFile replaces os.OpenFile in tests.
+	// openFile and link replace those of package os in tests.
 	openFile func(string, int, os.FileMode) (*os.File, error)
+	link     func(from, to string) error
 }
 
 // minMaxSizeBytes leaves room for the empty store and a few commits.
@@ -113,6 +112,7 @@ func open(path string, options *Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.writer.start(s)
+	sweep(path)
 	return s, nil
 }
 
@@ -138,6 +138,9 @@ func withDefaults(options *Options) (Options, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.link == nil {
+		o.link = os.Link
 	}
 	return o, nil
 }
@@ -181,7 +184,7 @@ func openWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("another process has it open (waited %v)", o.Timeout)
+		return nil, fmt.Errorf("%w (waited %v)", errLocked, o.Timeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	case err != nil:
@@ -189,6 +192,8 @@ func openWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	}
 	return db, nil
 }
+
+var errLocked = errors.New("another process has it open")
 
 // errDamaged is in the error about a file that is not, or no longer, a store.
 var errDamaged = errors.New("damaged, or not a store")
@@ -203,56 +208,6 @@ func guard(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// create puts an empty store at path, whole and durable or not at all: it is
-// made under another name first.
-func create(path string, o Options) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	f.Close()
-	defer os.Remove(f.Name())
-	db, err := openFile(f.Name(), o)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(db.Update(initialize), db.Sync(), db.Close()); err != nil {
-		return err
-	}
-	// A link never replaces what another process put there meanwhile; not
-	// every file system has links.
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		if err := os.Rename(f.Name(), path); err != nil {
-			return err
-		}
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
-func initialize(tx *bbolt.Tx) error {
-	for _, name := range allBuckets {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	schema := newRow(4)
-	schema.uint(schemaVersion)
-	key := make([]byte, 32)
-	rand.Read(key) // never fails: crypto/rand ends the process instead
-	meta := tx.Bucket(bucketMeta)
-	return errors.Join(
-		meta.Put(metaSchema, schema.seal()),
-		meta.Put(metaEpoch, []byte(rand.Text())),
-		meta.Put(metaKey, key),
-		meta.Put(metaState, new(state).encode()))
 }
 
 // load reads the identity of an existing store.

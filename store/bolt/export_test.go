@@ -17,6 +17,9 @@ func (o *Options) OnOpenFile(f func(*os.File)) {
 	}
 }
 
+// OnLink replaces the link that gives a new store its name.
+func (o *Options) OnLink(link func(from, to string) error) { o.link = link }
+
 // SetCommit replaces the commit of a store that is at rest.
 func (s *Store) SetCommit(commit func(*bbolt.Tx) error) { s.writer.commit = commit }
 

@@ -338,37 +338,6 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
-func TestConcurrentFirstOpenMakesOneStore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "im.db")
-	var all sync.WaitGroup
-	epochs := make([]string, 4)
-	for i := range epochs {
-		all.Go(func() {
-			s, err := bolt.Open(path, &bolt.Options{LockTimeout: 10 * time.Second})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			info, err := s.Info(ctx)
-			if err != nil {
-				t.Error(err)
-			}
-			epochs[i] = info.Epoch
-			s.Close()
-		})
-	}
-	all.Wait()
-	for _, e := range epochs {
-		if e == "" || e != epochs[0] {
-			t.Fatalf("epochs %q", epochs)
-		}
-	}
-	files, _ := filepath.Glob(path + "*")
-	if len(files) != 1 {
-		t.Errorf("left behind: %q", files)
-	}
-}
-
 // testFull fills a store until it is full, and looks that nothing is lost.
 func testFull(t *testing.T, path string, o *bolt.Options, makeRoom func(*bolt.Options)) {
 	s := open(t, path, o)
