@@ -34,3 +34,12 @@ func (s *Store) SetSchema(version uint64) error {
 		return tx.Bucket(bucketMeta).Put(metaSchema, row.seal())
 	})
 }
+
+// Cursors tells how many cursors the reads of f open: one for every row that is
+// got by its key, one for every walk. The store must be at rest.
+func (s *Store) Cursors(f func()) int64 {
+	count := func() int64 { st := s.db.Stats(); return st.TxStats.GetCursorCount() }
+	before := count()
+	f()
+	return count() - before
+}
