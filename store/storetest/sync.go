@@ -15,6 +15,7 @@ var syncCases = []testCase{
 	{"a snapshot is every active membership, newest first", syncSnapshot},
 	{"whatever touches head or row brings its row", syncTouches},
 	{"rows that share a version are paged without loss at every size", syncShared},
+	{"they are at every size while others write", syncSharedConcurrent},
 	{"a row that moves between pages belongs to the next sync", syncMoves},
 	{"a reader between concurrent writers misses nothing at every size", syncConcurrent},
 	{"who left gets one bare row", syncLeft},
@@ -210,6 +211,70 @@ func syncShared(e *env) {
 				e.Errorf("by %d from %d: %d rows, %v", limit, from, len(rows), rowIDs(rows))
 			}
 		}
+	}
+}
+
+// Rule: between writers, hundreds of rows that share a version are paged at
+// every size: what a walk does not have has moved above its bound.
+func syncSharedConcurrent(e *env) {
+	const n, writers = 150, 2
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("c%03d", i)
+		e.group(ids[i], "owner", "ann")
+	}
+	send := func(ids []string) error {
+		items := make([]store.Append, len(ids))
+		for i, id := range ids {
+			items[i] = e.item(id, "owner", "x")
+		}
+		_, err := e.Append(e.ctx, items)
+		return err
+	}
+	var done atomic.Bool
+	shared := 0 // the most rows of one version that a walk had
+	e.fan(writers+1, func(w int) error {
+		if w < writers {
+			for at := w * n / writers; !done.Load(); at = (at + 7) % (n - 3) {
+				if err := send(ids[at : at+3]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		defer done.Store(true)
+		from := int64(0)
+		for limit := 1; limit <= n; limit++ {
+			if err := send(ids); err != nil {
+				return err
+			}
+			rows, to, err := e.walk(store.SyncQuery{User: "ann", From: from, Limit: limit, Now: now}, nil)
+			if err != nil {
+				return err
+			}
+			has, versions := map[string]bool{}, map[int64]int{}
+			for _, row := range rows {
+				has[row.Conversation.ID] = true
+				versions[row.Version]++
+				shared = max(shared, versions[row.Version])
+			}
+			next, err := e.Sync(e.ctx, store.SyncQuery{User: "ann", From: to, Limit: n, Now: now})
+			if err != nil {
+				return err
+			}
+			for _, row := range next.Rows {
+				has[row.Conversation.ID] = true
+			}
+			if len(has) != n {
+				return fmt.Errorf("by %d from %d to %d: %d rows, %d since, together %d of %d",
+					limit, from, to, len(rows), len(next.Rows), len(has), n)
+			}
+			from = to
+		}
+		return nil
+	})
+	if shared < n/2 {
+		e.Errorf("at most %d rows shared a version", shared)
 	}
 }
 
