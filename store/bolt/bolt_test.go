@@ -43,12 +43,12 @@ func leaked() string {
 }
 
 var harness = storetest.Harness{
-	Open: func(tb testing.TB) store.Store { return open(tb, filepath.Join(tb.TempDir(), "im.db"), nil) },
+	Open: func(tb testing.TB) store.Store { return openUnchecked(tb, filepath.Join(tb.TempDir(), "im.db"), nil) },
 	Reopen: func(tb testing.TB, s store.Store) store.Store {
 		if err := s.Close(); err != nil {
 			tb.Fatal(err)
 		}
-		return open(tb, s.(*bolt.Store).Path(), nil)
+		return openUnchecked(tb, s.(*bolt.Store).Path(), nil)
 	},
 	Check: func(tb testing.TB, s store.Store) {
 		if err := s.(*bolt.Store).Check(context.Background()); err != nil {
@@ -63,8 +63,20 @@ func TestStoreAnswersAsTheReference(t *testing.T) {
 	storetest.Compare(t, harness, func(testing.TB) store.Store { return memory.New(nil) })
 }
 
-// open opens a store that the caller closes.
+// open opens a store that the caller closes. After the test its file is looked
+// through.
 func open(tb testing.TB, path string, o *bolt.Options) *bolt.Store {
+	tb.Helper()
+	tb.Cleanup(func() {
+		s := openUnchecked(tb, path, &bolt.Options{Logger: quiet})
+		defer s.Close()
+		harness.Check(tb, s)
+	})
+	return openUnchecked(tb, path, o)
+}
+
+// openUnchecked is open for who looks through it himself, or damages it.
+func openUnchecked(tb testing.TB, path string, o *bolt.Options) *bolt.Store {
 	tb.Helper()
 	s, err := bolt.Open(path, o)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestSyncReadsOneHeadAndOneMemberRowPerMembership(t *testing.T) {
 	members := []store.NewMember{{User: "ann"}, {User: "alice"}, {User: "zoe"}}
 	// fill makes conversations with messages, edits and markers.
 	fill := func(t *testing.T, conversations, messages int) *bolt.Store {
-		s := open(t, filepath.Join(t.TempDir(), "im.db"), nil)
+		s := openUnchecked(t, filepath.Join(t.TempDir(), "im.db"), nil)
 		t.Cleanup(func() { s.Close() })
 		for c := range conversations {
 			id := fmt.Sprintf("g_%03d", c)

@@ -263,7 +263,7 @@ func TestFlippedHeadersNeverPanicOrHang(t *testing.T) {
 }
 
 func TestDamagedRowIsNamed(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "im.db"), &bolt.Options{Logger: quiet})
+	s := openUnchecked(t, filepath.Join(t.TempDir(), "im.db"), &bolt.Options{Logger: quiet})
 	defer s.Close()
 	must(t, create(s, "g_1"))
 	must(t, send(s, "g_1", "a", 3, 50))
@@ -295,7 +295,7 @@ func TestCheckFindsWhatContradicts(t *testing.T) {
 		"conversations": func(b *bbolt.Bucket, k, _ []byte) error { return b.Delete(k) },
 	} {
 		t.Run(bucket, func(t *testing.T) {
-			s := open(t, filepath.Join(t.TempDir(), "im.db"), nil)
+			s := openUnchecked(t, filepath.Join(t.TempDir(), "im.db"), nil)
 			defer s.Close()
 			must(t, create(s, "g_1"))
 			must(t, send(s, "g_1", "a", 70, 50))
@@ -330,7 +330,7 @@ func TestSecondOpenerIsToldSoon(t *testing.T) {
 
 func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "im.db")
-	s := open(t, path, nil)
+	s := openUnchecked(t, path, nil)
 	must(t, s.SetSchema(2))
 	must(t, s.Close())
 	if _, err := bolt.Open(path, nil); err == nil || !strings.Contains(err.Error(), "newer version") {

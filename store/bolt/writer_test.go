@@ -29,7 +29,12 @@ func heldThen(t *testing.T, then func(*Store)) (s *Store, release func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if err := s.Check(context.Background()); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	})
 	entered, gate := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	s.SetCommit(func(tx *bbolt.Tx) error {
