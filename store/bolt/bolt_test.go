@@ -51,8 +51,12 @@ var harness = storetest.Harness{
 		return openUnchecked(tb, s.(*bolt.Store).Path(), nil)
 	},
 	Check: func(tb testing.TB, s store.Store) {
-		if err := s.(*bolt.Store).Check(context.Background()); err != nil {
+		b := s.(*bolt.Store)
+		if err := b.Check(context.Background()); err != nil {
 			tb.Error(err)
+		}
+		if n := b.OpenReads(); n != 0 {
+			tb.Errorf("%d read transactions are still open", n)
 		}
 	},
 }

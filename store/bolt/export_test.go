@@ -26,6 +26,9 @@ func (s *Store) SetCommit(commit func(*bbolt.Tx) error) { s.writer.commit = comm
 // Corrupt gives the tables of a store that is at rest to f, as they are.
 func (s *Store) Corrupt(f func(*bbolt.Tx) error) error { return s.db.Update(f) }
 
+// OpenReads is the number of open read transactions.
+func (s *Store) OpenReads() int { return s.db.Stats().OpenTxN }
+
 // SetSchema makes the file look like another version's.
 func (s *Store) SetSchema(version uint64) error {
 	return s.db.Update(func(tx *bbolt.Tx) error {

@@ -235,6 +235,9 @@ func TestFlippedBytesNeverPanicOrHang(t *testing.T) {
 			if err := use(s); err != nil {
 				noticed++
 			}
+			if n := s.OpenReads(); n != 0 {
+				t.Errorf("round %d: %d read transactions are still open", i, n)
+			}
 			s.Close()
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"example.com/h5im/store"
 )
@@ -171,12 +172,14 @@ func closed(e *env) {
 	e.must(e.Close())
 }
 
-// Rule: a write that races with Close is done or refused with ErrClosed; no
-// method hangs or answers anything else.
+// Rule: a write that races with Close is done, and is there when the store is
+// opened again, or is refused with ErrClosed and is not; no method hangs or
+// answers anything else.
 func closeWhileWriting(e *env) {
 	const writers = 16
 	e.group("c", users(writers)...)
 	begun := make(chan struct{}, writers)
+	var done atomic.Int64
 	e.fan(writers+1, func(w int) error {
 		if w == writers {
 			<-begun
@@ -190,12 +193,17 @@ func closeWhileWriting(e *env) {
 			if err != nil {
 				return err
 			}
+			done.Add(1)
 			select {
 			case begun <- struct{}{}:
 			default:
 			}
 		}
 	})
+	if e.harness.Reopen != nil {
+		e.reopen()
+		equal(e, "messages", e.head("c").Seq, done.Load())
+	}
 }
 
 // Rule: the store keeps no argument and gives nothing away that it keeps: what
