@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +60,21 @@ var harness = storetest.Harness{
 		if n := b.OpenReads(); n != 0 {
 			tb.Errorf("%d read transactions are still open", n)
 		}
+	},
+	Group: func(s store.Store, writes []func()) {
+		b := s.(*bolt.Store)
+		release := b.Hold()
+		var all sync.WaitGroup
+		for _, write := range writes {
+			var done atomic.Bool // what is refused at once is never queued
+			queued := b.Queued()
+			all.Go(func() { write(); done.Store(true) })
+			for b.Queued() == queued && !done.Load() {
+				runtime.Gosched()
+			}
+		}
+		release()
+		all.Wait()
 	},
 }
 

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"os"
 
 	"go.etcd.io/bbolt"
@@ -25,6 +26,21 @@ func (s *Store) SetCommit(commit func(*bbolt.Tx) error) { s.writer.commit = comm
 
 // Corrupt gives the tables of a store that is at rest to f, as they are.
 func (s *Store) Corrupt(f func(*bbolt.Tx) error) error { return s.db.Update(f) }
+
+// Hold keeps the writer busy until release, so that what is written meanwhile
+// shares a commit.
+func (s *Store) Hold() (release func()) {
+	entered, gate, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.update(context.Background(), 0, func(*batch) error { close(entered); <-gate; return nil })
+	}()
+	<-entered
+	return func() { close(gate); <-done }
+}
+
+// Queued is the number of writes that wait for the writer.
+func (s *Store) Queued() int { return s.writer.queued() }
 
 // OpenReads is the number of open read transactions.
 func (s *Store) OpenReads() int { return s.db.Stats().OpenTxN }

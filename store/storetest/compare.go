@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,13 +53,59 @@ func Compare(t *testing.T, h Harness, reference func(testing.TB) store.Store) {
 	if refused < calls/20 || refused > calls*3/4 {
 		e.Errorf("%d of %d calls were refused: the draw is lopsided", refused, calls)
 	}
+	c.compareEverything(e, func(s string) string { return s })
+	if h.Group != nil {
+		c.compareGroups(e, calls/10)
+	}
+}
+
+func (c *caller) compareEverything(e *env, mask func(string) string) {
+	e.Helper()
 	for _, call := range c.everything() {
-		want, _ := call.do(other)
+		want, _ := call.do(c.reference)
 		got, err := call.do(e.Store)
-		if got != want {
+		if mask(got) != mask(want) {
 			e.Errorf("at the end, %s:\n got %s %v\nwant %s", call.name, got, err, want)
 		}
 	}
+}
+
+// compareGroups makes writes that share a commit. What they do is what they
+// would do one after the other, except for the version.
+func (c *caller) compareGroups(e *env, groups int) {
+	version := regexp.MustCompile(`Version:\d+ `)
+	mask := func(s string) string { return version.ReplaceAllString(s, "") }
+	for n := range groups {
+		type answer struct {
+			call      call
+			want, got string
+			err       error
+		}
+		answers := make([]answer, 2+c.IntN(12))
+		writes := make([]func(), len(answers))
+		for i := range answers {
+			a := &answers[i]
+			a.call = c.drawWrite()
+			var err error
+			a.want, err = a.call.do(c.reference)
+			a.want += kind(err)
+			writes[i] = func() {
+				a.got, a.err = a.call.do(e.Store)
+				a.got += kind(a.err)
+			}
+		}
+		before := e.version()
+		e.harness.Group(e.Store, writes)
+		if after := e.version(); after > before+1 {
+			e.Fatalf("group %d of %d writes took %d commits", n, len(writes), after-before)
+		}
+		for i, a := range answers {
+			if mask(a.got) != mask(a.want) {
+				e.Fatalf("group %d, write %d, %s:\n got %s\n     %v\nwant %s", n, i, a.call.name, a.got, a.err, a.want)
+			}
+		}
+	}
+	c.compareEverything(e, mask)
 }
 
 // kind names the sentinels that an error wraps.

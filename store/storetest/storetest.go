@@ -35,6 +35,10 @@ type Harness struct {
 	// Check looks for damage inside a store that is open and at rest; it is
 	// called at the end of every case. Nil for no check.
 	Check func(testing.TB, store.Store)
+	// Group calls writes so that the store commits them together, in their
+	// order. Nil where a store commits every write for itself. Only Compare
+	// uses it.
+	Group func(s store.Store, writes []func())
 }
 
 type testCase struct {
