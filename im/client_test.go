@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,7 +72,43 @@ func TestInProcess(t *testing.T) {
 			refused(t, err, im.ErrInvalidArgument)
 		}
 		refused(t, srv.As(im.Identity{}).Call(ctx, "ping", nil, nil), im.ErrInvalidArgument)
+		_, err := srv.As(im.Identity{}).Listen(ctx, "d")
+		refused(t, err, im.ErrInvalidArgument)
+		_, err = alice.Listen(ctx, "no device")
+		refused(t, err, im.ErrInvalidArgument)
 		refused(t, alice.Call(ctx, "no.such", nil, nil), im.ErrMethodNotFound)
+	})
+	t.Run("a result goes into any type of its shape", func(t *testing.T) {
+		var answer map[string]any
+		must(t, srv.As(im.Identity{User: "alice"}).Call(ctx, "ping", struct{}{}, &answer))
+		if _, ok := answer["serverTime"].(float64); !ok {
+			t.Errorf("%v", answer)
+		}
+		if err := srv.As(im.Identity{User: "alice"}).Call(ctx, "ping", nil, &[]int{}); err == nil {
+			t.Error("a list took it")
+		}
+	})
+	t.Run("who does not take his events in time gets a gap, and Close ends a wait", func(t *testing.T) {
+		srv := setup(t, im.Config{Limits: im.Limits{SendQueueFrames: 10}})
+		events, err := srv.As(im.Identity{User: "bob"}).Listen(ctx, "bot")
+		must(t, err)
+		alice := srv.Connect("alice")
+		for i := range 200 {
+			send(t, alice, im.ToUser("bob"), "c"+strconv.Itoa(i), "x")
+		}
+		for name := ""; name != "gap"; {
+			e, err := events.Next(ctx)
+			must(t, err)
+			name = e.Name
+		}
+		go events.Close()
+		for err == nil {
+			_, err = events.Next(ctx)
+		}
+		if !errors.Is(err, im.ErrSessionClosed) {
+			t.Error(err)
+		}
+		must(t, events.Close())
 	})
 	t.Run("Listen asks the policy as session.open does", func(t *testing.T) {
 		srv := setup(t, im.Config{Policy: im.PolicyFunc(func(_ context.Context, who im.Identity, op *im.Op) error {

@@ -59,6 +59,7 @@ type (
 	OwnResult          = wire.OwnResult
 	MarkersParams      = wire.MarkersParams
 	MarkersResult      = wire.MarkersResult
+	Marker             = wire.Marker
 	MarkParams         = wire.MarkParams
 	MarkResult         = wire.MarkResult
 	MemberListParams   = wire.MemberListParams

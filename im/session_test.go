@@ -81,6 +81,17 @@ func TestSessionOpen(t *testing.T) {
 		refused(t, c.Call("session.open", map[string]any{"appId": "other", "token": "alice", "device": "d"}, nil), im.ErrAppUnknown)
 		must(t, c.Open("alice", "d")) // and the connection is still good
 	})
+	t.Run("a bearer token of another scheme is none", func(t *testing.T) {
+		for header, want := range map[string]int{"Bearer alice": 200, "bEARER  alice": 200, "Basic alice": 401, "alice": 401, "Bearer": 401, "Bearer ": 401} {
+			r := httptest.NewRequest(http.MethodPost, "/rpc", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"ping"}`))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", header)
+			w := httptest.NewRecorder()
+			if srv.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("%q: %d", header, w.Code)
+			}
+		}
+	})
 	t.Run("a bad device", func(t *testing.T) {
 		refused(t, srv.Dial(transport.JSON).Open("alice", "a device"), im.ErrInvalidArgument)
 	})

@@ -86,6 +86,14 @@ func TestSync(t *testing.T) {
 			}
 		}
 	})
+	t.Run("no two cursors look alike, nor do they tell what is in them", func(t *testing.T) {
+		srv := setup(t, im.Config{})
+		_, one, _ := catchUp(t, srv.Connect("alice"), "", 0)
+		_, two, _ := catchUp(t, srv.Connect("alice"), "", 0)
+		if one == two || len(one) < 40 {
+			t.Errorf("%s\n%s", one, two)
+		}
+	})
 	t.Run("a cursor of another app on the same store resets", func(t *testing.T) {
 		s := memory.New(nil)
 		defer s.Close()
