@@ -186,6 +186,9 @@ func TestSubscriptions(t *testing.T) {
 		check("u:alice")
 		must(t, laptop.Call("session.close", nil, nil))
 		check()
+		if sessions, users := im.Sessions(srv.Server); sessions != 0 || users != 0 {
+			t.Errorf("the server remembers %d sessions of %d users", sessions, users)
+		}
 	})
 }
 

@@ -2,6 +2,14 @@ package im
 
 import "example.com/h5im/transport"
 
+// Sessions counts what the server remembers of sessions and of users who have one.
+func Sessions(s Server) (sessions, users int) {
+	r := s.(*server).sessions
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.conns), len(r.byUser)
+}
+
 // Queue is a session's queue, for tests of its rules.
 type Queue struct{ *outQueue }
 
