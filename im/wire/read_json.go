@@ -54,15 +54,24 @@ func (r *jsonReader) number() number {
 
 // parseNumber also tells whether the literal is that of an integer.
 func parseNumber(literal []byte) (n number, integer bool) {
-	if bytes.IndexByte(literal, '.') < 0 && bytes.IndexByte(literal, 'e') < 0 && bytes.IndexByte(literal, 'E') < 0 {
+	integer = isInteger(literal)
+	if integer {
 		i, err := strconv.ParseInt(string(literal), 10, 64)
 		if err == nil {
 			return number{float64(i), i, true}, true
 		}
-		integer = true
 	}
 	f, _ := strconv.ParseFloat(string(literal), 64)
 	return numberOf(f), integer
+}
+
+func isInteger(literal []byte) bool {
+	for _, c := range literal {
+		if c == '.' || c|0x20 == 'e' {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *jsonReader) text() string {
@@ -245,9 +254,11 @@ func (r *jsonReader) appendJSON(dst []byte) ([]byte, *Error) {
 			continue
 		case c == '-' || '0' <= c && c <= '9':
 			end = endOfWord(raw, i)
-			if n, integer := parseNumber(raw[i:end]); integer && !n.safe() {
-				r := &jsonReader{b: raw}
-				return dst, r.locate(i, forbidden(beyondSafe))
+			if isInteger(raw[i:end]) {
+				if n, _ := parseNumber(raw[i:end]); !n.safe() {
+					r := &jsonReader{b: raw}
+					return dst, r.locate(i, forbidden(beyondSafe))
+				}
 			}
 		}
 		dst = append(dst, raw[i:end]...)
