@@ -178,28 +178,12 @@ func (x *session) serve(r *request, op *Op, opened bool) {
 }
 
 func (x *session) replyResult(op *Op, id wire.ID, result any) {
-	b, err := x.server.encodeResult(x.codec, op, id, result)
+	b, err := x.codec.AppendResult(nil, id, result)
 	if err != nil {
 		x.replyError(id, x.server.public(op, err))
 		return
 	}
 	x.queue.reply(x.conn.Prepare(b))
-}
-
-// encodeResult encodes an answer. An object of JSON in it is written as it is,
-// so that one which host code has made is checked: a broken one would take its
-// neighbours in the frame down.
-func (s *server) encodeResult(codec wire.Codec, op *Op, id wire.ID, result any) ([]byte, error) {
-	if s.rewrites || s.table[op.Name].foreign {
-		b, err := wire.JSON.AppendResult(nil, id, result)
-		if err == nil {
-			_, err = wire.JSON.ParseServer(b)
-		}
-		if err != nil {
-			return nil, errors.New("im: the result of " + op.Name + " cannot be sent: " + err.Error()) // not the client's fault
-		}
-	}
-	return codec.AppendResult(nil, id, result)
 }
 
 func (x *session) replyError(id wire.ID, e *Error) {

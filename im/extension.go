@@ -136,10 +136,6 @@ func (s *Setup) Notify(users []string, name string, params any) error {
 		return fmt.Errorf("im: extension %s: notification %q is not declared with a %T", s.name, name, params)
 	}
 	body, err := wire.JSON.AppendEvent(eventHeader("", 512), name, params)
-	if err == nil {
-		_, event, _ := splitEvent(body)
-		_, err = wire.JSON.ParseServer(event)
-	}
 	if err != nil {
 		return fmt.Errorf("im: notification %s cannot be sent: %w", name, err)
 	}

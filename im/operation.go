@@ -75,8 +75,6 @@ type Operation struct {
 	need need
 	rate rate
 	doc  string
-	// foreign: made by an Extension.
-	foreign bool
 
 	params, result reflect.Type // struct types
 	newParams      func() any
@@ -141,9 +139,7 @@ func NewOperation[P, R any](name, doc string, handle func(ctx context.Context, o
 	if names, _ := conversationOf(reflect.TypeFor[P]()); names != nil {
 		n = needMember
 	}
-	o := define(name, n, rateWrite, func(_ *server, ctx context.Context, op *Op, p *P) (*R, error) {
+	return define(name, n, rateWrite, func(_ *server, ctx context.Context, op *Op, p *P) (*R, error) {
 		return handle(ctx, op, p)
 	}, doc)
-	o.foreign = true
-	return o
 }

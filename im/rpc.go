@@ -154,7 +154,7 @@ func (s *server) answerRequest(ctx context.Context, codec wire.Codec, id Identit
 	result, err := s.call(ctx, codec, op, r.Params)
 	if err == nil {
 		var b []byte
-		if b, err = s.encodeResult(codec, op, r.ID, result); err == nil {
+		if b, err = codec.AppendResult(nil, r.ID, result); err == nil {
 			return b
 		}
 	}
