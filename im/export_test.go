@@ -10,6 +10,16 @@ func Sessions(s Server) (sessions, users int) {
 	return len(r.conns), len(r.byUser)
 }
 
+// Tickets counts the places in the order of sessions that are remembered.
+func Tickets(s Server) (n int) {
+	for _, x := range s.(*server).sessions.all() {
+		x.mu.Lock()
+		n += len(x.last)
+		x.mu.Unlock()
+	}
+	return n
+}
+
 // Queue is a session's queue, for tests of its rules.
 type Queue struct{ *outQueue }
 

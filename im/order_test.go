@@ -79,6 +79,9 @@ func TestPipelinedRequests(t *testing.T) {
 					t.Errorf("send %d has seq %d", i, r.Seq)
 				}
 			}
+			if synctest.Wait(); im.Tickets(srv.Server) != 0 {
+				t.Error("the session remembers requests that were answered")
+			}
 			if took := time.Since(begin); took > 2*time.Second {
 				t.Errorf("they took %v", took)
 			}

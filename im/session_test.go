@@ -346,4 +346,19 @@ func TestBatchRunsInOrder(t *testing.T) {
 	if err := c.Stray(); err == nil {
 		t.Error("a batch of 65 was taken")
 	}
+	t.Run("what is wrong with one of them is answered to that one", func(t *testing.T) {
+		c.Raw([]byte(`[{"jsonrpc":"1.0","id":2001,"method":"ping"},{"jsonrpc":"2.0","method":"ping"},{"jsonrpc":"2.0","id":2002,"method":"no.such"},` +
+			`{"jsonrpc":"2.0","id":2003,"method":"user.get","params":{"users":5}},17,{"jsonrpc":"2.0","id":2004,"method":"ping"}]`))
+		for id, reason := range map[int64]string{2001: "invalid_request", 2002: "method_not_found", 2003: "invalid_argument"} {
+			var e *im.Error
+			if err := c.Await(id, nil); !errors.As(err, &e) || e.Reason != reason {
+				t.Errorf("request %d: %v", id, err)
+			}
+		}
+		must(t, c.Await(2004, nil))
+		var e *im.Error
+		if err := c.Stray(); !errors.As(err, &e) || e.Reason != "invalid_request" {
+			t.Errorf("what is no request: %v", err)
+		}
+	})
 }
