@@ -1,6 +1,7 @@
 package im
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ type Extension struct {
 }
 
 // Setup is what an Extension installs itself with. Its declaring methods may be
-// called from Install only.
+// called from Install only: later they do nothing but log an error.
 type Setup struct {
 	server     *server
 	name       string
@@ -34,71 +35,91 @@ type Setup struct {
 	err        error
 }
 
-// declare notes the first mistake, which makes New fail.
-func (s *Setup) declare(err error) {
+// declare tells whether a declaration counts. The first mistake makes New fail.
+func (s *Setup) declare(mistake error) bool {
 	if s.sealed {
-		err = errors.New("declared after Install")
+		s.server.log.Error("declared after Install", "extension", s.name)
+		return false
 	}
-	if s.err == nil {
-		s.err = err
-	}
+	s.err = cmp.Or(s.err, mistake)
+	return mistake == nil
 }
 
 // Operation adds an operation made by NewOperation. Its name must begin with
 // the extension's name and a dot.
 func (s *Setup) Operation(o Operation) {
-	if !strings.HasPrefix(o.name, s.name+".") || o.handle == nil {
-		s.declare(fmt.Errorf("operation %q must begin with %q", o.name, s.name+"."))
-		return
+	mistake := s.named("operation", o.name)
+	if mistake == nil {
+		mistake = errors.Join(wire.CheckType(o.params), wire.CheckType(o.result))
 	}
-	s.declare(errors.Join(wire.CheckType(o.params), wire.CheckType(o.result), s.server.addOperation(o)))
+	if s.declare(mistake) {
+		s.declare(s.server.addOperation(o))
+	}
+}
+
+// named checks the name of what an extension adds.
+func (s *Setup) named(what, name string) error {
+	if !strings.HasPrefix(name, s.name+".") || !validName(name, 64) {
+		return fmt.Errorf("%s %q: a name begins with %q and is at most 64 of [A-Za-z0-9_.-]", what, name, s.name+".")
+	}
+	return nil
 }
 
 // Notification declares an event and the struct of its params, a zero value of
 // which is given, for the OpenRPC document. Its name must begin with the
 // extension's name and a dot.
 func (s *Setup) Notification(name string, params any) {
-	t := reflect.TypeOf(params)
-	if !strings.HasPrefix(name, s.name+".") || t == nil || t.Kind() != reflect.Struct {
-		s.declare(fmt.Errorf("notification %q must begin with %q and have a struct", name, s.name+"."))
-		return
+	t, mistake := reflect.TypeOf(params), s.named("notification", name)
+	if mistake == nil {
+		if t == nil || t.Kind() != reflect.Struct {
+			mistake = fmt.Errorf("notification %q: params are a struct, not a %T", name, params)
+		} else {
+			mistake = wire.CheckType(t)
+		}
 	}
-	s.declare(wire.CheckType(t))
-	s.server.notifications = append(s.server.notifications, notification{name, t})
+	if s.declare(mistake) {
+		s.server.notifications = append(s.server.notifications, notification{name, t})
+	}
 }
 
-// MessageType adds a type of message. validate checks the content, a JSON
-// object, and may be nil; its error should be a copy of ErrInvalidArgument.
+// MessageType adds a type of message: a name of 1 to 64 of [A-Za-z0-9_.-] that
+// nobody has taken. validate checks the content, a JSON object, and may be nil;
+// its error should be a copy of ErrInvalidArgument.
 func (s *Setup) MessageType(name string, validate func(content []byte) error) {
+	var mistake error
 	if _, taken := s.server.types[name]; taken || !validName(name, 64) {
-		s.declare(fmt.Errorf("message type %q is taken or no name", name))
-		return
+		mistake = fmt.Errorf("message type %q is taken or no name", name)
 	}
-	s.declare(nil)
-	s.server.types[name] = validate
+	if s.declare(mistake) {
+		s.server.types[name] = validate
+	}
 }
 
 // Use adds a middleware, inside those of Config and of earlier extensions.
 func (s *Setup) Use(m Middleware) {
-	s.declare(nil)
-	s.middleware = append(s.middleware, m)
+	if s.declare(nil) {
+		s.middleware = append(s.middleware, m)
+	}
 }
 
 // Route serves a path below the mount point, such as "/upload". It answers its
 // own origin and authentication questions; see Authenticate.
 func (s *Setup) Route(path string, h http.Handler) {
+	var mistake error
 	if !strings.HasPrefix(path, "/") || path == "/" || strings.HasSuffix(path, "/") || s.server.routes[path] != nil {
-		s.declare(fmt.Errorf("route %q is taken or no path", path))
-		return
+		mistake = fmt.Errorf("route %q is taken or no path", path)
 	}
-	s.declare(nil)
-	s.server.routes[path] = h
+	if s.declare(mistake) {
+		s.server.routes[path] = h
+	}
 }
 
 // OnSession is told of sessions that open and close, of several at the same
 // time. Neither may block; either may be nil.
 func (s *Setup) OnSession(opened, closed func(SessionInfo)) {
-	s.declare(nil)
+	if !s.declare(nil) {
+		return
+	}
 	if opened != nil {
 		s.server.onOpen = append(s.server.onOpen, opened)
 	}
@@ -109,8 +130,9 @@ func (s *Setup) OnSession(opened, closed func(SessionInfo)) {
 
 // Feature is named in the answer of session.open, so that clients know.
 func (s *Setup) Feature(name string) {
-	s.declare(nil)
-	s.server.features = append(s.server.features, name)
+	if s.declare(nil) {
+		s.server.features = append(s.server.features, name)
+	}
 }
 
 // Go runs f in a goroutine of the server's: ctx ends when the server shuts

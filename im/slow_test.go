@@ -63,7 +63,7 @@ func TestSlowClientGetsAGapAndCatchesUp(t *testing.T) {
 	if len(have) != n || rev != n {
 		t.Errorf("it has %d of %d, rev %d; the gap said %d", len(have), n, rev, gap.Rev)
 	}
-	if gap.Rev > n || gap.Rev < 51 {
+	if gap.Rev > n || gap.Rev < 20 { // fewer events of less than 1,000 bytes do not fill the queue
 		t.Errorf("the gap ends at %d", gap.Rev)
 	}
 }

@@ -1,0 +1,162 @@
+package im_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/h5im/im"
+	"example.com/h5im/im/imtest"
+	"example.com/h5im/store"
+	"example.com/h5im/store/memory"
+	"example.com/h5im/transport"
+	"example.com/h5im/transport/pipe"
+)
+
+func TestShutdown(t *testing.T) {
+	t.Run("clients are told, running sends finish, connections end with a code to reconnect", func(t *testing.T) {
+		srv := setup(t, im.Config{})
+		alice := srv.Connect("alice")
+		g := group(t, alice, "bob")
+		var ids []int64
+		for i := range 30 {
+			ids = append(ids, alice.Start("message.send", im.SendParams{To: im.ToConversation(g.ID), ClientID: string(rune('a' + i)), Content: im.Text("x")}))
+		}
+		must(t, srv.Shutdown(ctx))
+		ended(t, alice, transport.CloseRestart)
+		alice.Event("goaway")
+		acked := 0
+		for _, id := range ids {
+			if alice.Await(id, nil) == nil {
+				acked++
+			}
+		}
+		t.Logf("%d of %d were acknowledged", acked, len(ids))
+		if err := srv.Ready(); err == nil {
+			t.Error("ready after shutdown")
+		}
+		refused(t, srv.System().Call(ctx, "ping", nil, nil), im.ErrUnavailable)
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ws", nil))
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		must(t, srv.Shutdown(ctx)) // again: waits for the first
+	})
+	t.Run("an answer that is being written when it begins arrives", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := setup(t, im.Config{Transports: []transport.Transport{slowly{}}})
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://im.test/slowly", nil)
+			must(t, err)
+			c := srv.DialRequest(r)
+			must(t, c.Open("alice", "d"))
+			id := c.Start("message.send", im.SendParams{To: im.ToUser("bob"), ClientID: "c", Content: im.Text("x")})
+			synctest.Wait() // it is stored, and its answer is being framed
+			must(t, srv.Shutdown(ctx))
+			must(t, c.Await(id, nil))
+		})
+	})
+	t.Run("a configuration that cannot work is refused with its field", func(t *testing.T) {
+		auth := im.AuthenticatorFunc(func(context.Context, *im.Handshake) (im.Identity, error) { return im.Identity{}, nil })
+		for _, c := range []im.Config{
+			{}, {AppID: "a b", Auth: auth}, {AppID: "x"},
+			{AppID: "x", Auth: auth, AllowedOrigins: []string{"*"}},
+			{AppID: "x", Auth: auth, AllowedOrigins: []string{"https://a.example/path"}},
+			{AppID: "x", Auth: auth, Limits: im.Limits{Page: 200}},
+			{AppID: "x", Auth: auth, Limits: im.Limits{Batch: -1}},
+		} {
+			c.DataDir = t.TempDir()
+			if _, err := im.New(c); err == nil {
+				t.Errorf("%+v was taken", c)
+			}
+		}
+	})
+}
+
+// slowly is a pipe that takes its time to frame answers.
+type slowly struct{ pipe.Transport }
+
+func (slowly) Path() string { return "/slowly" }
+
+func (t slowly) Serve(w http.ResponseWriter, r *http.Request, l transport.Limits, start func(transport.Conn)) error {
+	return t.Transport.Serve(w, r, l, func(c transport.Conn) { start(slowConn{c}) })
+}
+
+type slowConn struct{ transport.Conn }
+
+func (c slowConn) Prepare(msg []byte) transport.Prepared {
+	if bytes.Contains(msg, []byte(`"result"`)) {
+		time.Sleep(time.Second)
+	}
+	return c.Conn.Prepare(msg)
+}
+
+// What was committed is told, though whoever asked for it has gone meanwhile.
+func TestCallerGoesAway(t *testing.T) {
+	inner := memory.New(nil)
+	defer inner.Close()
+	s := &leaving{Store: inner}
+	srv := setup(t, im.Config{Store: s})
+	alice, bob := srv.Connect("alice"), srv.Connect("bob")
+	g := group(t, alice, "bob")
+	send(t, bob, im.ToConversation(g.ID), "c1", "x")
+	bob.Event("conversation")
+	for _, c := range []struct {
+		op     string
+		params any
+		event  string
+	}{
+		{"conversation.create", im.CreateParams{Kind: "group", Members: []string{"bob"}}, "conversation"},
+		{"conversation.mark", im.MarkParams{Conversation: g.ID, Delivered: 1, Read: 1}, "receipt"},
+		{"member.add", im.MemberParams{Conversation: g.ID, Users: []string{"carol"}}, "member"},
+		{"member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"carol"}}, "member"},
+	} {
+		t.Run(c.op, func(t *testing.T) {
+			leaver := srv.Dial(transport.JSON)
+			must(t, leaver.Open("alice", "phone"))
+			s.leave.Store(leaver)
+			leaver.Start(c.op, c.params)
+			bob.Event(c.event)
+		})
+	}
+}
+
+// leaving is a store whose caller hangs up during a write; like bolt, it then
+// tells the caller so while it commits.
+type leaving struct {
+	store.Store
+	leave atomic.Pointer[imtest.Client]
+}
+
+func (s *leaving) cut(ctx context.Context) error {
+	c := s.leave.Swap(nil)
+	if c == nil {
+		return nil
+	}
+	c.Close()
+	if ctx.Done() != nil {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (s *leaving) Create(ctx context.Context, c store.NewConversation) (store.Created, error) {
+	created, err := s.Store.Create(context.WithoutCancel(ctx), c)
+	return created, errors.Join(err, s.cut(ctx))
+}
+
+func (s *leaving) ChangeMembers(ctx context.Context, c store.MembersChange) (store.MembersChanged, error) {
+	changed, err := s.Store.ChangeMembers(context.WithoutCancel(ctx), c)
+	return changed, errors.Join(err, s.cut(ctx))
+}
+
+func (s *leaving) Mark(ctx context.Context, m store.Mark) (store.Marked, error) {
+	marked, err := s.Store.Mark(context.WithoutCancel(ctx), m)
+	return marked, errors.Join(err, s.cut(ctx))
+}
