@@ -62,7 +62,7 @@ fuzz() {
 	local seconds=$1 file target
 	git grep -l '^func Fuzz' -- '*_test.go' | while read -r file; do
 		grep -ho '^func Fuzz[A-Za-z0-9_]*' "$file" | awk '{print $2}' | while read -r target; do
-			GOWORK=off go test -run '^$' -fuzz "^$target\$" -fuzztime "${seconds}s" "./$(dirname "$file")" </dev/null || return 1
+			GOWORK=off go test -run '^$' -fuzz "^$target\$" -fuzzminimizetime 10x -fuzztime "${seconds}s" "./$(dirname "$file")" </dev/null || return 1
 		done || return 1
 	done
 }
