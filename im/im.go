@@ -39,6 +39,8 @@ type (
 	MessageView = wire.Message
 	// ConversationView is a conversation as one user sees it.
 	ConversationView = wire.Conversation
+	// MemberView is a member as it travels.
+	MemberView = wire.Member
 )
 
 // The params and results of the operations, for Call. PROTOCOL.md describes them.
@@ -66,6 +68,7 @@ type (
 	MemberListResult   = wire.MemberListResult
 	MemberParams       = wire.MemberParams
 	MemberResults      = wire.MemberResults
+	MemberResult       = wire.MemberResult
 	UsersParams        = wire.UsersParams
 	UsersResult        = wire.UsersResult
 )
