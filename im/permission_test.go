@@ -165,6 +165,8 @@ func TestGroupPermissions(t *testing.T) {
 		d := send(t, owner, im.ToUser("member"), "c1", "x").Conversation
 		refused(t, owner.Call("member.add", im.MemberParams{Conversation: d, Users: []string{"x"}}, nil), im.ErrPermissionDenied)
 		refused(t, owner.Call("member.remove", im.MemberParams{Conversation: d, Users: []string{"owner"}}, nil), im.ErrPermissionDenied)
+		refused(t, srv.System().Call(ctx, "member.add", im.MemberParams{Conversation: d, Users: []string{"x"}}, nil), im.ErrPermissionDenied)
+		refused(t, srv.System().Call(ctx, "member.remove", im.MemberParams{Conversation: d, Users: []string{"owner"}}, nil), im.ErrPermissionDenied)
 	})
 	t.Run("a direct conversation has neither title nor ext, and not oneself as the other", func(t *testing.T) {
 		for _, p := range []im.CreateParams{
