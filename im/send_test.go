@@ -26,6 +26,9 @@ func TestSend(t *testing.T) {
 		if m.From != "alice" || m.ClientID != "c1" || string(m.Content) != `{"text":"hello"}` || m.Type != "text" {
 			t.Errorf("event %+v is not what was sent", m)
 		}
+		if r.Message != nil || r.Duplicate {
+			t.Errorf("nobody rewrote it, and the receipt has %+v", r)
+		}
 		if r.Conversation != im.DirectID("bob", "alice") {
 			t.Errorf("the direct conversation of two users has one id, got %s", r.Conversation)
 		}
@@ -127,6 +130,7 @@ func TestSend(t *testing.T) {
 			"to himself":           {im.SendParams{To: im.ToUser("alice"), ClientID: "x", Content: im.Text("a")}, im.ErrInvalidArgument, "to"},
 			"user id with control": {im.SendParams{To: im.ToUser("a\x01b"), ClientID: "x", Content: im.Text("a")}, im.ErrInvalidArgument, "to"},
 			"too many mentions":    {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Content: im.Text("a"), Mentions: im.Mentions{Users: many}}, im.ErrTooLarge, "mentions"},
+			"nobody mentioned":     {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Content: im.Text("a"), Mentions: im.Mentions{Users: []string{"bob", ""}}}, im.ErrInvalidArgument, "mentions[1]"},
 			"unknown flag":         {im.SendParams{To: im.ToUser("bob"), ClientID: "x", Content: im.Text("a"), Flags: []string{"loud"}}, im.ErrInvalidArgument, "flags[0]"},
 			"no target":            {map[string]any{"clientId": "x", "content": "a"}, im.ErrInvalidArgument, "to"},
 			"no content":           {map[string]any{"to": "bob", "clientId": "x"}, im.ErrInvalidArgument, ""},
@@ -165,6 +169,10 @@ func TestSend(t *testing.T) {
 			t.Errorf("the refusal says neither when nor how many: %+v", e)
 		}
 		send(t, alice, im.ToUser("bob"), "c4", "4")
+		for i := range 5 {
+			p := im.SendParams{To: im.ToUser(fmt.Sprint("u", i)), ClientID: fmt.Sprint(i), Content: im.Text("from the host")}
+			must(t, srv.System().Call(ctx, "message.send", p, nil))
+		}
 		send(t, srv.Connect("bob"), im.ToUser("dave"), "c5", "another's")
 		clock.Advance(20 * time.Minute)
 		send(t, alice, im.ToUser("dave"), "c6", "an hour later")
