@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,6 +164,64 @@ func TestHubThatFails(t *testing.T) {
 			t.Errorf("got %q", names)
 		}
 	})
+}
+
+// So is an event of which the server cannot read whom it goes to.
+func TestMembersThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(nil)
+		defer s.Close()
+		listless := &listlessStore{Store: s}
+		srv := setup(t, im.Config{Store: listless})
+		alice, bob := srv.Connect("alice"), srv.Connect("bob")
+		listless.broken.Store(true)
+		send(t, alice, im.ToUser("bob"), "c1", "x") // and the send succeeds
+		if names := settled(bob); !strings.Contains(names, "gap") || strings.Contains(names, "message") {
+			t.Errorf("got %q", names)
+		}
+		listless.broken.Store(false)
+		send(t, alice, im.ToUser("bob"), "c2", "y")
+		if names := settled(bob); names != "message" {
+			t.Errorf("afterwards got %q", names)
+		}
+	})
+}
+
+// listlessStore cannot read members while it is broken.
+type listlessStore struct {
+	store.Store
+	broken atomic.Bool
+}
+
+func (s *listlessStore) Members(ctx context.Context, q store.MembersQuery) (store.MembersPage, error) {
+	if s.broken.Load() {
+		return store.MembersPage{}, errors.New("page checksum")
+	}
+	return s.Store.Members(ctx, q)
+}
+
+// The lists that are kept to save reading them are few, and being one too many
+// changes nothing but that.
+func TestManyConversations(t *testing.T) {
+	srv := setup(t, im.Config{})
+	im.KeepMemberLists(srv.Server, 3)
+	alice, bob := srv.Connect("alice"), srv.Connect("bob")
+	for round := range 2 {
+		for i := range 10 {
+			user := fmt.Sprint("u", i)
+			send(t, alice, im.ToUser(user), fmt.Sprint("c", round, "-", i), "x")
+			send(t, alice, im.ToUser("bob"), fmt.Sprint("b", round, "-", i), "x")
+			if kept := im.MemberLists(srv.Server); kept > 3 {
+				t.Fatalf("%d lists are kept", kept)
+			}
+		}
+	}
+	for i := range 20 {
+		var m im.MessageView
+		if bob.Decode(bob.Event("message"), &m); m.Seq != int64(i+1) {
+			t.Errorf("event %d has seq %d", i, m.Seq)
+		}
+	}
 }
 
 // A user is subscribed for as long as he has a session, and no longer.

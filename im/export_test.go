@@ -20,6 +20,17 @@ func Tickets(s Server) (n int) {
 	return n
 }
 
+// KeepMemberLists bounds the cache of member lists.
+func KeepMemberLists(s Server, n int) { s.(*server).publisher.keep = n }
+
+// MemberLists counts the member lists that are kept.
+func MemberLists(s Server) int {
+	p := s.(*server).publisher
+	p.membersMu.Lock()
+	defer p.membersMu.Unlock()
+	return len(p.members)
+}
+
 // Queue is a session's queue, for tests of its rules.
 type Queue struct{ *outQueue }
 

@@ -22,6 +22,7 @@ type publisher struct {
 
 	membersMu sync.Mutex
 	members   map[string]memberList
+	keep      int // of members at most
 }
 
 // memberList is who gets a conversation's events, as of a memberRev.
@@ -167,7 +168,7 @@ func (p *publisher) topics(c *store.Conversation) []string {
 	}
 	p.membersMu.Lock()
 	defer p.membersMu.Unlock()
-	if len(p.members) >= maxMemberLists {
+	if len(p.members) >= p.keep {
 		clear(p.members)
 	}
 	p.members[c.ID] = list

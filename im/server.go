@@ -100,7 +100,7 @@ func New(c Config) (Server, error) {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.sessions = newRegistry(s)
 	s.appender = &appender{server: s}
-	s.publisher = &publisher{server: s, members: map[string]memberList{}}
+	s.publisher = &publisher{server: s, members: map[string]memberList{}, keep: maxMemberLists}
 	for _, o := range operations() {
 		if err := s.addOperation(o); err != nil {
 			return nil, err
