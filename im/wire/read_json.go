@@ -61,8 +61,7 @@ func parseNumber(literal []byte) (n number, integer bool) {
 			return number{float64(i), i, true}, true
 		}
 	}
-	f, _ := strconv.ParseFloat(string(literal), 64)
-	return numberOf(f), integer
+	return numberOf(parseFloat(literal)), integer
 }
 
 func isInteger(literal []byte) bool {

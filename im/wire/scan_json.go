@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
@@ -367,7 +368,7 @@ func (s *jsonScanner) number() *Error {
 			return s.forbid("does not fit 64 bits")
 		}
 	case exponent || whole > 300:
-		if _, err := strconv.ParseFloat(string(s.b[from:s.at]), 64); err != nil {
+		if math.IsInf(parseFloat(s.b[from:s.at]), 0) {
 			return s.forbid("does not fit 64 bits")
 		}
 	}
