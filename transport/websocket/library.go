@@ -55,8 +55,9 @@ func shakeHands(w http.ResponseWriter, r *http.Request, s *socket, format transp
 		CompressionMode:    library.CompressionDisabled,
 	}
 	conn, err := library.Accept(answer, r, options)
-	if err == nil {
+	if err == nil && answer.err != nil {
 		err = answer.err
+		_ = conn.CloseNow() // its goroutine would wait for ever
 	}
 	return conn, answer.reader, err
 }

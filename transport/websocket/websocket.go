@@ -156,6 +156,7 @@ func hijack(w http.ResponseWriter) (raw net.Conn, buffered *bufio.Reader, err er
 		return nil, nil, err
 	}
 	if rw == nil || rw.Reader == nil {
+		raw.Close()
 		return nil, nil, errors.New("hijack gave no reader")
 	}
 	return raw, rw.Reader, nil
