@@ -37,6 +37,8 @@ func readDecimal(literal []byte) (d decimal) {
 		case c == 'e' || c == 'E':
 			d.exponent += readExponent(literal[i+1:])
 			return d.trimmed()
+		case c < '0' || c > '9':
+			return d.trimmed() // nobody scanned it
 		case c == '0' && len(d.digits) == 0:
 			if point {
 				d.exponent--

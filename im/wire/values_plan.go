@@ -31,7 +31,7 @@ func (objectPlan) encode(n notation, dst []byte, v reflect.Value) ([]byte, error
 	object := v.Bytes()
 	if len(object) > 0 {
 		if err := ScanJSON(object, clientLimits); err != nil {
-			return dst, fmt.Errorf("wire: %v: %v", v.Type(), err) // not the client's fault
+			return dst, fmt.Errorf("wire: %v: %s", v.Type(), err.Error()) // not the client's fault
 		}
 		if r := (&jsonReader{b: object}); r.peek() != objectKind {
 			return dst, fmt.Errorf("wire: %v: the value is no object", v.Type())
