@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { minify } from 'terser';
+import { internalNames } from './internal.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -24,9 +26,12 @@ async function make(out) {
     logLevel: 'warning',
   };
   await build({ ...common, entryPoints: ['src/index.ts'], outfile: join(out, 'index.js'), format: 'esm' });
-  const script = { ...common, format: 'iife' };
-  await build({
+  // Both scripts call the same members by the same short names.
+  const names = internalNames(new URL('../src/', import.meta.url));
+  const script = { ...common, format: 'iife', mangleProps: new RegExp(`^(${names.join('|')})$`) };
+  const { mangleCache } = await build({
     ...script,
+    mangleCache: {},
     entryPoints: ['src/script.ts'],
     outfile: join(out, 'h5-im-sdk.js'),
     inject: ['src/script-url.ts'],
@@ -37,9 +42,15 @@ async function make(out) {
   });
   await build({
     ...script,
+    mangleCache,
     entryPoints: ['src/timeline-script.ts'],
     outfile: join(out, 'h5-im-timeline.js'),
   });
+  for (const name of ['index.js', 'h5-im-sdk.js', 'h5-im-timeline.js']) {
+    const options = { ecma: 2022, module: name === 'index.js', toplevel: true, compress: { passes: 3 } };
+    const { code } = await minify(readFileSync(join(out, name), 'utf8'), options);
+    writeFileSync(join(out, name), code);
+  }
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--rootDir', 'src'];
   execFileSync(

@@ -69,7 +69,7 @@ export class IMClient {
     this.#uses = 0;
     const { connection } = this.#core;
     await connection.rpc?.call('session.close', {}, { timeoutMs: 2_000 }).catch(() => {});
-    this.#core.connection.stop();
+    connection.stop();
     this.#core.forget();
   }
 
@@ -121,25 +121,18 @@ export class IMClient {
 
   /** Not supported yet: the handle rejects. */
   sendImage(_: { to: Target; file: Blob; caption?: string } & Wait): SendHandle {
-    const rejected = this.#unsupported<Message>('images');
-    return Object.assign(rejected, {
-      clientId: this.#core.newId(),
-      status: 'failed' as const,
-      cancel: () => {},
-    });
+    return this.#core.outbox.refuse(unsupported('images'));
   }
 
   /** Not supported yet: it rejects. */
   startVideoCall(_: { to: Target } & Wait): Promise<never> {
-    return this.#unsupported('calls');
+    return this.#core.watched(Promise.reject(unsupported('calls')));
   }
 
   /** Calls any operation of the server: the low-level way. */
   call<O extends Operation>(op: O, params: Params<O>, wait?: Wait): Promise<Result<O>> {
     return this.#core.ask(op, params, wait);
   }
-
-  #unsupported<T>(what: string): Promise<T> {
-    return this.#core.watched(Promise.reject(new IMError('unsupported', `no ${what} yet`)));
-  }
 }
+
+const unsupported = (what: string) => new IMError('unsupported', `no ${what} yet`);

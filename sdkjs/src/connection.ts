@@ -4,7 +4,7 @@ import { isOnline, onWake, type SocketLike, socketOf } from './platform.js';
 import type { OpenResult } from './protocol.js';
 import { type Operation, type Params, type Result, Rpc } from './rpc.js';
 import type { TokenReason } from './tokens.js';
-import { backoffMs, guard, sleep, type Wait } from './wait.js';
+import { backoffMs, guard, later, now, sleep, type Wait } from './wait.js';
 
 /**
  * What the client is doing.
@@ -48,7 +48,7 @@ export interface StateChange {
 
 /** How a connection ended, and so what comes next. */
 interface Ending {
-  next: 'retry' | Exclude<TokenReason, 'initial'> | 'unauthorized' | 'kicked';
+  next: 'retry' | 'renew' | 'unauthorized' | 'kicked';
   error: IMError;
 }
 
@@ -64,11 +64,8 @@ const goodAfterMs = 5_000;
 const maxRenewals = 2;
 
 const over: readonly State[] = ['unauthorized', 'kicked', 'closed'];
-const authReasons: Record<string, 'expired' | 'rejected' | undefined> = {
-  unauthenticated: 'rejected',
-  clock_skew: 'rejected',
-  token_expired: 'expired',
-};
+/** What another token may help against. */
+const renewable = ['unauthenticated', 'clock_skew', 'token_expired'];
 
 function ending(next: Ending['next'], reason: Reason, text: string): Ending {
   return { next, error: new IMError(reason, text) };
@@ -111,9 +108,9 @@ export class Connection {
   stop(state: State = 'closed', error = new IMError('aborted', 'the client was closed')): void {
     const run = this.#run;
     this.#run = this.#link = undefined;
-    this.#set(state, error);
     run?.abort();
     for (const w of [...this.#waiting]) w.reject(error);
+    this.#set(state, error); // last: a listener may begin again
   }
 
   /** The online connection, if there is one. */
@@ -128,7 +125,7 @@ export class Connection {
 
   /** Waits for the online connection; rejects when there will be none. */
   async ready(wait: Wait): Promise<Rpc> {
-    const none = () => new IMError('offline', 'there is no connection', { cause: this.#error });
+    const none = () => new IMError('offline', 'no connection', { cause: this.#error });
     return (
       this.rpc ??
       guard<Rpc>(wait, none, (resolve, reject) => {
@@ -144,16 +141,22 @@ export class Connection {
    * Calls an operation, when there is a connection. One that the connection's
    * end left without an answer is repeated on the next: every operation may be.
    */
-  async call<O extends Operation>(op: O, params: Params<O>, wait: Wait = {}): Promise<Result<O>> {
+  async call<O extends Operation, T = Result<O>>(
+    op: O,
+    params: Params<O>,
+    wait: Wait = {},
+    use?: (r: Result<O>) => T,
+  ): Promise<T> {
     const { signal, timeoutMs = defaultTimeoutMs } = wait;
-    const deadline = Date.now() + timeoutMs;
-    const left = () => ({ signal, timeoutMs: deadline - Date.now() });
+    const deadline = now() + timeoutMs;
+    const left = () => ({ signal, timeoutMs: deadline - now() });
     for (;;) {
       const rpc = this.rpc ?? (await this.ready(left()));
       try {
-        return await rpc.call(op, params, left());
-      } catch (e) {
-        if (toIMError(e).reason !== 'offline') throw e;
+        return await rpc.call(op, params, left(), use);
+      } catch (thrown) {
+        const e = toIMError(thrown);
+        if (e.reason !== 'offline') throw e;
       }
     }
   }
@@ -169,32 +172,28 @@ export class Connection {
       if (signal.aborted) return;
       this.#link = undefined;
       renew = undefined;
-      if (been.open) renewals = 0;
-      if (Date.now() - been.onlineAt >= goodAfterMs) attempt = 0;
-      if (next === 'unauthorized' || next === 'kicked') return this.stop(next, error);
-      if (next !== 'retry') {
-        if (!this.#core.tokens.renewable || renewals++ >= maxRenewals)
-          return this.stop('unauthorized', error);
-        renew = next;
-        if (renewals === 1) continue; // a new token deserves no wait
-      }
+      if (now() - been.onlineAt >= goodAfterMs) attempt = renewals = 0;
+      if (next === 'renew' && this.#core.tokens.renewable && renewals < maxRenewals) {
+        renew = error.reason === 'token_expired' ? 'expired' : 'rejected';
+        if (!renewals++) continue; // a new token deserves no wait
+      } else if (next !== 'retry') return this.stop(next === 'kicked' ? next : 'unauthorized', error);
       await this.#pause(backoffMs(attempt++), error, signal);
       if (signal.aborted) return;
     }
   }
 
-  /** Waits before the next attempt, at least as long as the server demanded. Waking up cuts the rest short. */
+  /** Waits before the next attempt: as long as the server demanded, and then some. Waking up cuts the rest short. */
   async #pause(ownMs: number, error: IMError, signal: AbortSignal): Promise<void> {
     const demandedMs = error.retryAfterMs ?? 0;
-    const ms = Math.max(demandedMs, ownMs);
-    const begun = Date.now();
+    const ms = demandedMs + ownMs;
+    const demanded = sleep(demandedMs, signal);
     const wake = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    this.#set(isOnline(this.#core.platform) ? 'waiting' : 'offline', error, begun + ms);
+    this.#set(isOnline(this.#core.platform) ? 'waiting' : 'offline', error, Date.now() + ms);
     await Promise.race([sleep(ms, signal), wake]);
     this.#wake = undefined;
-    await sleep(begun + demandedMs - Date.now(), signal);
+    await demanded;
   }
 
   /** One connection, from the attempt to its end. */
@@ -222,7 +221,7 @@ export class Connection {
       this.session = session;
       this.#set('syncing');
       await core.replica.sync(link.rpc, session);
-      been.onlineAt = Date.now();
+      been.onlineAt = now();
       this.#link = link;
       this.#wake = () => void this.#probe(l, wakeTimeoutMs).then((alive) => alive && core.resync());
       this.#keepAlive(link);
@@ -234,8 +233,7 @@ export class Connection {
       if (link?.ending) return link.ending;
       const error = toIMError(thrown);
       if (!link && error.retryable) core.failed(error); // it was getToken
-      const renewable = link && authReasons[error.reason];
-      if (renewable) return { next: renewable, error };
+      if (link && renewable.includes(error.reason)) return { next: 'renew', error };
       if (error.retryable || (been.open && error.reason !== 'conflict')) return { next: 'retry', error };
       return { next: error.reason === 'session_limit' ? 'kicked' : 'unauthorized', error };
     } finally {
@@ -262,40 +260,41 @@ export class Connection {
 
   #notified(link: Link, method: string, params: unknown): void {
     const { reason, retryAfterMs } = params as { reason?: string; retryAfterMs?: number };
-    if (method === 'reauth') void this.#reauth(link.rpc);
+    if (method === 'reauth') void this.#reauth(link);
     else if (method === 'goaway') {
-      link.away(new IMError('unavailable', 'the server is going away', { retryAfterMs }));
+      link.away(new IMError('unavailable', 'the server goes away', { retryAfterMs }));
     } else if (method === 'kicked') {
       link.end(ending('kicked', reason || 'unauthenticated', 'the server ended the session'));
     } else this.#core.notified(method, params);
   }
 
   /** Renews the credentials on the open connection; where that fails the server closes it in time. */
-  async #reauth(rpc: Rpc): Promise<void> {
+  async #reauth(link: Link): Promise<void> {
     const { tokens } = this.#core;
     if (!tokens.getToken) return;
     try {
-      this.session = await this.#open(rpc, await tokens.get('expired'));
+      this.session = await this.#open(link.rpc, await tokens.get('expired'));
     } catch (e) {
-      this.#core.failed(toIMError(e));
+      if (!link.ending) this.#core.failed(toIMError(e));
     }
   }
 
   #keepAlive(link: Link): void {
     const check = async () => {
-      if (Date.now() - link.heardAt < pingAfterMs || (await this.#probe(link, pingTimeoutMs)))
+      if (now() - link.heardAt < pingAfterMs || (await this.#probe(link, pingTimeoutMs)))
         this.#keepAlive(link);
     };
-    if (!link.ending) link.timer = setTimeout(check, link.heardAt + pingAfterMs - Date.now());
+    if (!link.ending) link.timer = later(link.heardAt + pingAfterMs - now(), check);
   }
 
   /** Asks for a sign of life; without one the connection is over. */
   async #probe(link: Link, timeoutMs: number): Promise<boolean> {
     const asked = Date.now();
+    const { heardAt } = link;
     try {
       this.#clock(asked, (await link.rpc.call('ping', {}, { timeoutMs })).serverTime);
     } catch {
-      if (link.heardAt <= asked) link.end(lost('no sign of life'));
+      if (link.heardAt === heardAt) link.end(lost('no sign of life'));
     }
     return !link.ending;
   }
@@ -317,16 +316,23 @@ class Link {
   readonly connected: Promise<void>;
   readonly ended: Promise<Ending>;
   ending: Ending | undefined;
-  heardAt = Date.now();
+  heardAt = now();
   /** Of what is waited for next: the connection, the next ping, the server's farewell. */
   timer: ReturnType<typeof setTimeout>;
   readonly #socket: SocketLike;
+  #farewell: Ending | undefined;
   #resolve!: (e: Ending) => void;
 
   constructor(socket: SocketLike, notified: (method: string, params: unknown) => void) {
     this.#socket = socket;
-    this.rpc = new Rpc((frame) => socket.send(frame), notified);
-    this.timer = setTimeout(() => this.end(lost('not connected in time')), connectTimeoutMs);
+    this.rpc = new Rpc((frame) => {
+      try {
+        socket.send(frame);
+      } catch {
+        this.end(lost('closed'));
+      }
+    }, notified);
+    this.timer = later(connectTimeoutMs, () => this.end(lost('not connected in time')));
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -337,26 +343,27 @@ class Link {
       };
     });
     socket.onmessage = ({ data }: { data: unknown }) => {
-      this.heardAt = Date.now();
+      this.heardAt = now();
       if (typeof data === 'string' && !this.ending) this.rpc.receive(data);
     };
-    socket.onclose = ({ code, reason }: { code?: number; reason?: string }) => {
-      this.end(endingOfClose(code ?? 1006, reason || `closed with ${code}`));
+    socket.onclose = ({ code = 1006, reason }: { code?: number; reason?: string }) => {
+      this.end(endingOfClose(code, reason || `closed with ${code}`));
     };
     socket.onerror = () => {}; // a close follows
   }
 
   /** The server will close soon: let it finish what it does. */
   away(error: IMError): void {
-    const end = () => this.end({ next: 'retry', error });
-    this.#socket.onclose = end;
+    const farewell: Ending = { next: 'retry', error };
+    this.#farewell = farewell;
     clearTimeout(this.timer);
-    this.timer = setTimeout(end, goawayGraceMs);
+    this.timer = later(goawayGraceMs, () => this.end(farewell));
   }
 
   /** Ends it once. */
-  end(ending: Ending): void {
+  end(why: Ending): void {
     if (this.ending) return;
+    const ending = (why.next === 'retry' && this.#farewell) || why;
     this.ending = ending;
     clearTimeout(this.timer);
     try {
@@ -369,9 +376,9 @@ class Link {
 
 /** What a close code means, by its range; see transport.go. */
 function endingOfClose(code: number, text: string): Ending {
-  if (code === 4101) return ending('expired', 'token_expired', text);
+  if (code === 4101) return ending('renew', 'token_expired', text);
   if (code === 4202) return ending('kicked', 'session_limit', text);
-  if (code >= 4100 && code < 4200) return ending('rejected', 'unauthenticated', text);
+  if (code >= 4100 && code < 4200) return ending('renew', 'unauthenticated', text);
   if (code >= 4200 && code < 4300) return ending('kicked', 'permission_denied', text);
   return lost(text);
 }

@@ -1,11 +1,12 @@
 import type { Core } from './core.js';
-import { IMError } from './errors.js';
 import type { Profile } from './protocol.js';
-import { guard, type Wait } from './wait.js';
+import { now, type Wait } from './wait.js';
 
 /** How long a profile counts as fresh. */
 const freshMs = 5 * 60_000;
 const maxUsers = 100;
+/** How many profiles are kept. */
+const maxKnown = 10_000;
 
 interface Known {
   at: number;
@@ -29,7 +30,7 @@ export class Profiles {
   }
 
   learn(profile: Profile): void {
-    this.#known.set(profile.id, { at: Date.now(), profile, asked: Promise.resolve(profile) });
+    this.#keep(profile.id, { at: now(), profile, asked: Promise.resolve(profile) });
   }
 
   clear(): void {
@@ -38,28 +39,33 @@ export class Profiles {
 
   get(id: string): Promise<Profile> {
     const old = this.#known.get(id);
-    if (old && Date.now() - old.at < freshMs) return old.asked;
+    if (old && now() - old.at < freshMs) return old.asked;
     const asked = new Promise<Profile>((resolve, reject) => {
       if (!this.#queue.length) queueMicrotask(() => this.#flush());
       this.#queue.push({ id, resolve, reject });
     });
-    const known = { at: Date.now(), profile: old?.profile, asked };
-    this.#known.set(id, known);
+    const known = { at: now(), profile: old?.profile, asked };
+    this.#keep(id, known);
     asked.then(
       (profile) => {
         known.profile = profile;
       },
       () => {
-        known.at = 0; // the next one asks again
+        known.at = -freshMs; // the next one asks again
       },
     );
     return asked;
   }
 
+  #keep(id: string, known: Known): void {
+    this.#known.delete(id); // what is kept anew is the newest
+    const [oldest] = this.#known.set(id, known).keys();
+    if (this.#known.size > maxKnown) this.#known.delete(oldest as string);
+  }
+
   #flush(): void {
     const batch = this.#queue.splice(0, maxUsers);
-    if (this.#queue.length) queueMicrotask(() => this.#flush());
-    this.#core.call('user.get', { users: batch.map(({ id }) => id) }).then(
+    this.#core.connection.call('user.get', { users: batch.map(({ id }) => id) }).then(
       ({ profiles }) => {
         // Who may not be seen has an id and nothing else.
         for (const { id, resolve } of batch) resolve(profiles.find((p) => p.id === id) ?? { id });
@@ -68,6 +74,7 @@ export class Profiles {
         for (const { reject } of batch) reject(e);
       },
     );
+    if (this.#queue.length) this.#flush();
   }
 }
 
@@ -85,11 +92,7 @@ export class ContactsApi {
    * alone. They are kept for five minutes, and calls of one moment ask together.
    */
   profiles(ids: string[], wait: Wait = {}): Promise<Profile[]> {
-    const late = () => new IMError('timeout', 'no profiles in time');
-    const all = guard<Profile[]>(wait, late, (resolve, reject) => {
-      Promise.all(ids.map((id) => this.#core.profiles.get(id))).then(resolve, reject);
-    });
-    return this.#core.watched(all);
+    return this.#core.shared(Promise.all(ids.map((id) => this.#core.profiles.get(id))), wait);
   }
 
   /** A profile that is known here, be it old. */

@@ -71,13 +71,18 @@ export class ConversationsApi {
     if (known && !known.unread && read <= known.readSeq) return Promise.resolve();
     return ask('conversation.mark', { conversation, read }, wait, (r) => {
       replica.update(conversation, (c) => mergeMark(c, r));
+      if (replica.get(conversation)?.mentionsUnread) void this.own(conversation); // how many are left
     });
   }
 
   /** How far the members have come. */
   markers(conversation: string, wait?: Wait): Promise<Marker[]> {
     const all = allPages<Marker>(async (cursor) => {
-      const page = await this.#core.call('conversation.markers', { conversation, limit: 100, cursor }, wait);
+      const page = await this.#core.connection.call(
+        'conversation.markers',
+        { conversation, limit: 100, cursor },
+        wait,
+      );
       return { rows: page.markers, cursor: page.cursor };
     });
     return this.#core.watched(all);

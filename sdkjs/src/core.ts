@@ -11,7 +11,7 @@ import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
 import { type TokenReason, Tokens } from './tokens.js';
 import { version } from './version.js';
-import { type Wait, Watched } from './wait.js';
+import { guard, later, retrying, type Wait, Watched } from './wait.js';
 
 /** What the SDK has to say to a developer. It never contains tokens or messages. */
 export interface Logger {
@@ -89,19 +89,13 @@ export class Core {
     this.tokens = new Tokens(o.userToken, o.getToken?.bind(o));
   }
 
-  readonly call = <O extends Operation>(op: O, params: Params<O>, wait?: Wait): Promise<Result<O>> =>
-    this.connection.call(op, params, wait);
-
   /** Calls an operation for an application, which may ignore the answer. */
   readonly ask = <O extends Operation, T = Result<O>>(
     op: O,
     params: Params<O>,
     wait?: Wait,
     use?: (r: Result<O>) => T,
-  ): Promise<T> => {
-    const answer = this.call(op, params, wait);
-    return this.watched(use ? answer.then(use) : (answer as Promise<unknown> as Promise<T>));
-  };
+  ): Promise<T> => this.watched(this.connection.call(op, params, wait, use));
 
   readonly newId = (): string => uuidv7(this.platform);
 
@@ -114,13 +108,18 @@ export class Core {
     return socketUrl(this.#endpoint, this.appId, this.platform);
   }
 
-  me(): string {
-    return this.connection.session?.user ?? '';
-  }
+  readonly me = (): string => this.connection.session?.user ?? '';
 
   /** A promise that a caller may ignore: its error is then told here. */
   watched<T>(promise: Promise<T>): Promise<T> {
     return Watched.of(promise, (e) => this.failed(toIMError(e)));
+  }
+
+  /** What several wait for, each for as long as he likes. */
+  shared<T>(promise: Promise<T>, wait: Wait): Promise<T> {
+    promise.catch(() => {}); // there may be nobody left
+    const late = () => new IMError('timeout', 'not in time');
+    return this.watched(guard<T>(wait, late, (resolve, reject) => void promise.then(resolve, reject)));
   }
 
   /** Something failed and nobody was waiting for it. */
@@ -137,10 +136,8 @@ export class Core {
     const { rpc, session } = this.connection;
     if (!rpc || !session) return;
     this.#resyncLater();
-    this.replica.sync(rpc, session).catch((thrown) => {
-      const e = toIMError(thrown);
-      if (e.reason !== 'offline') this.failed(e);
-    });
+    const sync = async () => this.connection.rpc === rpc && this.replica.sync(rpc, session);
+    retrying(sync).catch((e) => this.failed(toIMError(e)));
   }
 
   /** Forgets whatever belongs to the user. */
@@ -157,11 +154,12 @@ export class Core {
     const { over } = this.connection;
     if (change.state !== 'online') {
       clearTimeout(this.#resync);
-      this.outbox.disconnected();
       this.replica.disconnected();
     }
-    if (over) this.outbox.close(over);
-    if (change.error && over) this.failed(over);
+    if (over) {
+      this.outbox.close(over);
+      if (change.error) this.failed(over);
+    }
     this.emitter.emit('state', change);
   }
 
@@ -175,7 +173,11 @@ export class Core {
 
   /** An event that is none of the connection's. */
   notified(name: string, params: unknown): void {
-    if (!this.replica.event(name, params)) this.emitter.emit('extension', { name, params });
+    try {
+      if (!this.replica.event(name, params)) this.emitter.emit('extension', { name, params });
+    } catch (e) {
+      this.logger.error(`IMClient: bad event ${name}`, e); // its neighbours are not
+    }
   }
 
   /** A message of ours has a new status. */
@@ -186,6 +188,6 @@ export class Core {
 
   #resyncLater(): void {
     clearTimeout(this.#resync);
-    this.#resync = setTimeout(() => this.resync(), resyncMs * (0.75 + Math.random() / 2));
+    this.#resync = later(resyncMs * (0.75 + Math.random() / 2), () => this.resync());
   }
 }

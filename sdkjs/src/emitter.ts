@@ -22,9 +22,10 @@ export class Emitter<Events extends object> {
   }
 
   emit<K extends keyof Events>(type: K, e: Events[K]): void {
-    for (const listener of [...(this.#listeners.get(type) ?? [])]) {
+    const set = this.#listeners.get(type) ?? new Set();
+    for (const listener of [...set]) {
       try {
-        (listener as (e: Events[K]) => void)(e);
+        if (set.has(listener)) (listener as (e: Events[K]) => void)(e); // another may have ended it
       } catch (thrown) {
         this.failed(thrown);
       }

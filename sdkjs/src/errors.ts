@@ -55,12 +55,18 @@ export class IMError extends Error {
   constructor(
     reason: Reason,
     message: string,
-    more: { retryAfterMs?: number | undefined; detail?: ErrorDetail; cause?: unknown } = {},
+    more: {
+      retryAfterMs?: number | undefined;
+      retryable?: boolean;
+      detail?: ErrorDetail;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, more.cause ? { cause: more.cause } : undefined);
     this.reason = reason;
-    this.retryable = transient.includes(reason);
-    if (more.retryAfterMs) this.retryAfterMs = more.retryAfterMs;
+    const { retryable = transient.includes(reason), retryAfterMs = 0 } = more;
+    this.retryable = retryable;
+    if (retryAfterMs > 0) this.retryAfterMs = retryAfterMs;
     if (more.detail) this.detail = more.detail;
   }
 }
@@ -72,10 +78,11 @@ export interface WireError {
   data?: ErrorDetail & { reason: string; retryAfterMs?: number };
 }
 
-/** @internal */
-export function fromWire(e: WireError): IMError {
-  const { reason = 'internal', retryAfterMs, ...detail } = e.data ?? {};
-  return new IMError(reason, e.message, { retryAfterMs, detail });
+/** Whether to try again is told by the code, so that it is known of a reason that is not. @internal */
+export function fromWire({ code, message, data }: WireError): IMError {
+  const { reason = 'internal', retryAfterMs, ...detail } = data ?? {};
+  const retryable = code >= 500 || (code === 429 && reason !== 'session_limit');
+  return new IMError(reason, message, { retryAfterMs, retryable, detail });
 }
 
 /** @internal */

@@ -33,7 +33,11 @@ export class GroupsApi {
   /** All members, with their profiles. */
   members(conversation: string, wait?: Wait): Promise<Member[]> {
     const all = allPages<Member>(async (cursor) => {
-      const page = await this.#core.call('member.list', { conversation, limit: 100, cursor }, wait);
+      const page = await this.#core.connection.call(
+        'member.list',
+        { conversation, limit: 100, cursor },
+        wait,
+      );
       for (const { profile } of page.members) if (profile) this.#core.profiles.learn(profile);
       return { rows: page.members, cursor: page.cursor };
     });

@@ -2,7 +2,7 @@ import type { Core } from './core.js';
 import { IMError, toIMError } from './errors.js';
 import type { JsonObject, Message, SendParams, SendResult, Target as WireTarget } from './protocol.js';
 import type { Rpc } from './rpc.js';
-import { aborted, backoffMs, type Wait } from './wait.js';
+import { aborted, backoffMs, later, now, type Wait } from './wait.js';
 
 /** What has become of a message of ours. */
 export type SendStatus = 'queued' | 'sending' | 'sent' | 'failed' | 'cancelled';
@@ -15,7 +15,7 @@ export interface Outgoing {
   /** When sendMessage was called, by the client's clock. */
   readonly time: number;
   /** Why it failed. */
-  readonly error?: IMError;
+  readonly error?: IMError | undefined;
 }
 
 /** A message that is being sent: await it for the stored message, or for the error. */
@@ -33,10 +33,11 @@ interface Item {
   reject(e: IMError): void;
   /** Ends what waits beside the sending: the deadline and the signal. */
   done(): void;
-  /** How often the server asked to try again, the last time why, and when. */
+  deadline: number;
+  /** How often the server asked to try again, the last time why, and whether that time has not come yet. */
   refusals: number;
   cause?: IMError;
-  retryAt: number;
+  waits: boolean;
 }
 
 /** A send without a timeoutMs is given up after this, so that every send settles. */
@@ -47,17 +48,16 @@ const maxInFlight = 16;
 const maxRemembered = 10_000;
 
 /**
- * Messages that wait for the server, in the order of their sending. The server
- * keeps the order of one session's requests, so several are under way at once;
- * what a lost connection left without an answer goes again, first, under the
- * same clientId, by which the server knows a repetition.
+ * Messages that wait for the server, in the order of their sending: in each
+ * conversation one goes at a time, so that none overtakes one that is refused
+ * for a while. What a lost connection left without an answer goes again, first,
+ * under the same clientId, by which the server knows a repetition.
  * @internal
  */
 export class Outbox {
   readonly #core: Core;
   readonly #items = new Map<string, Item>();
   readonly #recent = new Set<string>();
-  #inFlight = 0;
 
   constructor(core: Core) {
     this.#core = core;
@@ -70,14 +70,29 @@ export class Outbox {
 
   /** What is on its way, or failed, to a conversation, oldest first. */
   of(conversation: string): Outgoing[] {
-    return this.#all(conversation).map((i) => i.outgoing);
+    const all = [...this.#items.values()].filter((i) => this.#conversation(i) === conversation);
+    return all.map((i) => i.outgoing);
   }
 
   send(message: Omit<SendParams, 'clientId'>, wait: Wait): SendHandle {
     const clientId = this.#core.newId();
-    // A copy: what the server may see again must not have changed meanwhile.
-    const params: SendParams = JSON.parse(JSON.stringify({ clientId, ...message }));
-    return this.#begin({ clientId, status: 'queued', params, time: Date.now() }, wait);
+    try {
+      // A copy: what the server may see again must not have changed meanwhile.
+      const params: SendParams = JSON.parse(JSON.stringify({ clientId, ...message }));
+      return this.#begin({ clientId, status: 'queued', params, time: Date.now() }, wait);
+    } catch (cause) {
+      return this.refuse(new IMError('invalid_argument', 'it is no JSON', { cause }));
+    }
+  }
+
+  /** The handle of what cannot be sent at all. */
+  refuse(e: IMError): SendHandle {
+    const rejected = this.#core.watched(Promise.reject<Message>(e));
+    return Object.assign(rejected, {
+      clientId: this.#core.newId(),
+      status: 'failed' as const,
+      cancel: () => {},
+    });
   }
 
   /** Sends again what failed, under the same clientId. */
@@ -93,17 +108,15 @@ export class Outbox {
     const item = this.#items.get(clientId);
     if (!item || item.outgoing.status === 'sent') return;
     this.#items.delete(clientId);
-    this.#fail(item, 'cancelled', aborted('the send was cancelled'));
+    this.#fail(item, 'cancelled', aborted());
   }
 
-  /** A message has its place in its conversation now. */
-  placed(clientId: string): void {
-    if (this.#items.get(clientId)?.outgoing.status === 'sent') this.#items.delete(clientId);
-  }
-
-  /** The connection is lost: what was under way waits again. */
-  disconnected(): void {
-    this.#inFlight = 0;
+  /** A message of ours has its place in its conversation now, whatever we know of its sending. */
+  placed(m: Message): void {
+    const item = this.#items.get(m.clientId);
+    if (!item) return;
+    this.#sent(item, m);
+    this.#items.delete(m.clientId);
   }
 
   /** Ends every send. */
@@ -116,37 +129,29 @@ export class Outbox {
     this.#recent.clear();
   }
 
-  /** Sends what may be sent now. What the server refused for a while holds up what follows in its conversation. */
+  /** Sends what may be sent now: the first of each conversation. */
   flush(): void {
     const { rpc } = this.#core.connection;
     if (!rpc) return;
-    const held = new Set<string>();
+    const begun = new Set<string>();
+    let free = maxInFlight - [...this.#items.values()].filter(isSending).length;
     for (const item of this.#items.values()) {
-      const { refusals, retryAt, outgoing } = item;
       const key = this.#conversation(item);
-      if (!isOpen(item) || held.has(key)) continue;
-      // After a refusal one goes at a time, so that the order stays.
-      if (refusals) held.add(key);
-      const isSending = () => this.#all(key).some((i) => i.outgoing.status === 'sending');
-      if (outgoing.status === 'sending' || retryAt > Date.now() || (refusals && isSending())) continue;
-      if (this.#inFlight >= maxInFlight) return;
+      if (!isOpen(item) || begun.has(key)) continue;
+      begun.add(key);
+      if (isSending(item) || item.waits || free-- <= 0) continue;
       void this.#transmit(item, rpc);
     }
   }
 
   async #transmit(item: Item, rpc: Rpc): Promise<void> {
     const { params } = item.outgoing;
-    const { connection, replica } = this.#core;
+    const { replica } = this.#core;
     this.#set(item, { status: 'sending' });
-    this.#inFlight++;
     try {
       const r = await rpc.call('message.send', params, { timeoutMs: answerTimeoutMs });
       const m = messageOf(r, params, this.#core.me());
-      if (isOpen(item)) {
-        this.#set(item, { status: 'sent' });
-        item.done();
-        item.resolve(m);
-      }
+      this.#sent(item, m);
       replica.step(m.conversation, { rev: r.rev, message: m });
     } catch (thrown) {
       const e = toIMError(thrown);
@@ -155,13 +160,15 @@ export class Outbox {
       item.cause = e;
       this.#set(item, { status: 'queued' });
       if (e.reason !== 'offline') {
-        const ms = e.retryAfterMs ?? backoffMs(item.refusals);
-        item.refusals++;
-        item.retryAt = Date.now() + ms;
-        setTimeout(() => this.flush(), ms);
+        const ms = (e.retryAfterMs ?? 0) + backoffMs(item.refusals++);
+        if (now() + ms > item.deadline) return this.#fail(item, 'failed', e);
+        item.waits = true;
+        later(ms, () => {
+          item.waits = false;
+          this.flush();
+        });
       }
     } finally {
-      if (connection.rpc === rpc) this.#inFlight--;
       this.flush();
     }
   }
@@ -174,14 +181,14 @@ export class Outbox {
     const late = () => {
       const { cause } = item;
       const reason = this.#core.connection.rpc ? 'timeout' : 'offline';
-      this.#fail(item, 'failed', new IMError(reason, 'not acknowledged in time', { cause }));
+      this.#fail(item, 'failed', new IMError(reason, 'not sent in time', { cause }));
     };
-    const timer = setTimeout(late, timeoutMs);
+    const timer = later(timeoutMs, late);
     const done = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', cancel);
     };
-    const item = { outgoing, done, refusals: 0, retryAt: 0 } as unknown as Item;
+    const item = { outgoing, done, deadline: now() + timeoutMs, refusals: 0 } as Item;
     const promise = this.#core.watched(
       new Promise<Message>((resolve, reject) => Object.assign(item, { resolve, reject })),
     );
@@ -212,8 +219,11 @@ export class Outbox {
     return to.conversation ?? this.#core.replica.withPeer(to.user as string) ?? `@${to.user}`;
   }
 
-  #all(conversation: string): Item[] {
-    return [...this.#items.values()].filter((i) => this.#conversation(i) === conversation);
+  #sent(item: Item, m: Message): void {
+    if (item.outgoing.status === 'sent') return;
+    this.#set(item, { status: 'sent', error: undefined });
+    item.done();
+    item.resolve(m);
   }
 
   #fail(item: Item, status: 'failed' | 'cancelled', error: IMError): void {
@@ -228,7 +238,8 @@ export class Outbox {
   }
 }
 
-const isOpen = ({ outgoing: { status } }: Item) => status === 'queued' || status === 'sending';
+const isSending = ({ outgoing }: Item) => outgoing.status === 'sending';
+const isOpen = (item: Item) => item.outgoing.status === 'queued' || isSending(item);
 
 /** The message that a receipt stands for. */
 function messageOf(r: SendResult, p: SendParams, from: string): Message {
@@ -242,5 +253,5 @@ export type Target = string | { user: string } | { conversation: string };
 
 /** @internal */
 export function targetOf(to: Target): WireTarget {
-  return typeof to === 'string' ? { user: to } : to;
+  return typeof to === 'string' ? { user: to } : { ...to };
 }

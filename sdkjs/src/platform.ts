@@ -24,7 +24,7 @@ export interface PlatformAdapter {
   random?(bytes: Uint8Array<ArrayBuffer>): void;
   /** Where the device's id is kept; null: nowhere. */
   storage?: KeyValueStorage | null;
-  /** Calls fn when the page may have slept or the network has come back. Returns off. */
+  /** Calls fn when the page may have slept, or the network came or went. Returns off. */
   onWake?(fn: () => void): () => void;
   /** False only where there is certainly no network. */
   isOnline?(): boolean;
@@ -55,8 +55,10 @@ export function socketOf(p: PlatformAdapter, url: string, protocol: string): Soc
 /** @internal */
 export function randomOf(p: PlatformAdapter, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
+  const { crypto } = around();
   if (p.random) p.random(bytes);
-  else around().crypto?.getRandomValues(bytes);
+  else if (crypto) crypto.getRandomValues(bytes);
+  else return bytes.map(() => Math.random() * 256); // ids must differ, they need not be secret
   return bytes;
 }
 
@@ -75,7 +77,7 @@ export function onWake(p: PlatformAdapter, fn: () => void): () => void {
   if (p.onWake) return p.onWake(fn);
   const off = new AbortController();
   const awake = () => around().document?.visibilityState !== 'hidden' && fn();
-  for (const type of ['visibilitychange', 'online', 'pageshow']) {
+  for (const type of ['visibilitychange', 'online', 'offline', 'pageshow']) {
     around().addEventListener?.(type, awake, { signal: off.signal });
   }
   return () => off.abort();

@@ -4,7 +4,7 @@ import type { Conversation, Message, ServerEvents, SyncResult } from './protocol
 import type { Rpc } from './rpc.js';
 import type { Timeline } from './timeline.js';
 import { mergeMessage, mergeOwn, mergeReceipt, mergeRow } from './view.js';
-import { backoffMs, sleep } from './wait.js';
+import { later, retrying } from './wait.js';
 
 /** Messages that were left out because the client was too far behind. */
 export interface Gap {
@@ -66,8 +66,6 @@ export class Replica {
   readonly timelines = new Set<Timeline>();
   readonly #core: Core;
   readonly #entries = new Map<string, Entry>();
-  /** Direct conversations by the other user. */
-  readonly #peers = new Map<string, string>();
   /** Events of conversations that are not known yet. */
   readonly #unknown = new Map<string, Step[]>();
   /** Events that came before a sync was answered; null: it was. */
@@ -89,7 +87,7 @@ export class Replica {
 
   /** The direct conversation with a user, where it is known. */
   withPeer(user: string): string | undefined {
-    return this.#peers.get(user);
+    return this.all().find((c) => c.peer === user)?.id;
   }
 
   all(): Conversation[] {
@@ -102,9 +100,9 @@ export class Replica {
     this.#cursor = this.#epoch = '';
   }
 
-  /** From now on events wait until a sync has been answered. */
+  /** From now on events wait until a sync has been answered; what waited before is told by it. */
   disconnected(): void {
-    this.#early ??= [];
+    this.#early = [];
   }
 
   /** Catches up with the server: at the beginning of a session, and now and then. */
@@ -120,12 +118,14 @@ export class Replica {
     let cursor = this.#cursor;
     let page: SyncResult;
     do {
-      page = await rpc.call('sync', { limit, cursor: cursor || undefined }, { timeoutMs: 15_000 });
-      if (page.reset) snapshot = new Set();
-      for (const row of page.conversations) {
-        snapshot?.add(row.id);
-        this.#row(row, first);
-      }
+      page = await rpc.call('sync', { limit, cursor: cursor || undefined }, { timeoutMs: 15_000 }, (p) => {
+        if (p.reset) snapshot = new Set();
+        for (const row of p.conversations) {
+          snapshot?.add(row.id);
+          this.#row(row, first);
+        }
+        return p;
+      });
       cursor = page.cursor;
     } while (page.more);
     this.#cursor = cursor;
@@ -210,7 +210,7 @@ export class Replica {
    */
   #add(row: Conversation, first: boolean, steps: Step[] = []): void {
     const view = mergeRow(row, row);
-    const { id, kind, rev, seq, seen, unread, peer, lastMessage } = view;
+    const { id, kind, rev, seq, seen, unread, lastMessage } = view;
     const e: Entry = {
       view,
       rev,
@@ -221,7 +221,6 @@ export class Replica {
       repair: undefined,
     };
     this.#entries.set(id, e);
-    if (peer) this.#peers.set(peer, id);
     this.#announce(id);
 
     const arrived = Math.min(...steps.map((s) => s.message?.seq ?? Infinity));
@@ -233,16 +232,20 @@ export class Replica {
       (isRecent(m) && (first || kind === 'direct' || m.from === me)) ||
       (!first && m.from !== me && m.count > seen);
     this.#attempt(e, async () => {
-      const { messages, to } = await this.#core.call('message.list', { conversation: id, limit });
-      e.told = (messages.find(isNews)?.seq ?? to + 1) - 1;
+      const { messages, from, to, firstSeq } = await this.#core.connection.call('message.list', {
+        conversation: id,
+        limit,
+      });
+      const news = messages.find(isNews);
+      e.told = (news?.seq ?? to + 1) - 1;
+      const older = news && news === messages[0] ? news.count - 1 - seen : 0; // of what was not seen
+      if (older > 0) this.#gap(id, Math.max(firstSeq, from - older), from);
       for (const m of messages) this.#show(e, m);
     });
   }
 
   /** A conversation that is no longer mine, or of which nothing known is valid. */
   #forget(id: string, gone = false): void {
-    const peer = this.get(id)?.peer;
-    if (peer) this.#peers.delete(peer);
     if (!this.#entries.delete(id)) return;
     for (const t of this.#shown(id)) t.reset(gone);
     this.#announce(id);
@@ -254,13 +257,17 @@ export class Replica {
     if (step) steps.push(step);
     if (this.#unknown.has(id)) return;
     this.#unknown.set(id, steps);
-    await retrying(async () => {
-      const row = await this.#core.call('conversation.get', { conversation: id });
-      if (this.#entries.has(id)) this.#row(row);
-      else this.#add(row, false, steps);
-    }).catch(() => {}); // it is not mine, or not any more
+    await retrying(() => this.#look(id, steps)).catch(() => {}); // it is not mine, or not any more
     this.#unknown.delete(id);
     if (this.#entries.has(id)) for (const s of steps) this.step(id, s);
+  }
+
+  /** Asks for a conversation. */
+  #look(id: string, steps?: Step[]): Promise<void> {
+    return this.#core.connection.call('conversation.get', { conversation: id }, {}, (row) => {
+      if (this.#entries.has(id)) this.#row(row);
+      else this.#add(row, false, steps);
+    });
   }
 
   #shown(id: string): Timeline[] {
@@ -277,24 +284,30 @@ export class Replica {
     if (e.repair) return; // its result comes first: messages are told in the order of seq
     for (const rev of e.held.keys()) if (rev <= e.rev) e.held.delete(rev);
     for (let m = e.held.get(e.rev + 1); m !== undefined; m = e.held.get(e.rev + 1)) {
-      e.held.delete(++e.rev);
       if (m) this.#show(e, m);
+      e.held.delete(++e.rev);
     }
   }
 
   /** rev exists: if it does not come by itself in time, it is asked for. */
   #behind(e: Entry, rev: number, waitMs: number): void {
     e.target = Math.max(e.target, rev);
-    if (e.rev >= e.target || this.#early) return;
-    if (!this.#wanted(e)) this.#leap(e);
-    else if (!waitMs) this.#attempt(e, () => this.#fill(e));
+    if (e.rev >= e.target || this.#early || !this.#valid(e)) return;
+    const wanted = this.#wanted(e);
+    if (!wanted && e.view.rev >= e.target) this.#leap(e);
+    else if (!waitMs) this.#attempt(e, () => (wanted ? this.#fill(e) : this.#look(e.view.id)));
     else if (!e.waiting) {
       e.waiting = true;
-      void sleep(waitMs).then(() => {
+      later(waitMs, () => {
         e.waiting = false;
         this.#behind(e, rev, 0);
       });
     }
+  }
+
+  /** Its id does not name another by now. */
+  #valid(e: Entry): boolean {
+    return this.#entries.get(e.view.id) === e;
   }
 
   /** Gives up what is missing. */
@@ -305,28 +318,40 @@ export class Replica {
     e.told = Math.max(e.told, e.view.seq);
   }
 
-  /** One message in its new state. */
+  /** One message in its new state, before the rev of the conversation moves. */
   #show(e: Entry, m: Message): void {
-    const { emitter, outbox } = this.#core;
+    const { emitter, outbox, me } = this.#core;
     this.#keep(e, m);
     if (m.seq > e.told) {
       e.told = m.seq;
-      if (!outbox.sentHere(m.clientId)) emitter.emit('message', m);
-    } else if (m.editedAt || m.recalled) emitter.emit('messageChanged', m);
+      if (m.from !== me() || !outbox.sentHere(m.clientId)) emitter.emit('message', m);
+    } else if (m.rev > e.rev && (m.editedAt || m.recalled)) emitter.emit('messageChanged', m);
   }
 
   /** A message that may have been applied before: its newest state counts. */
   #keep(e: Entry, m: Message): void {
-    this.update(e.view.id, (c) => mergeMessage(c, m, this.#core.me()));
+    const me = this.#core.me();
+    this.update(e.view.id, (c) => mergeMessage(c, m, me));
     for (const t of this.#shown(e.view.id)) t.merge(m);
-    this.#core.outbox.placed(m.clientId);
+    if (m.from === me) this.#core.outbox.placed(m);
+  }
+
+  #gap(conversation: string, from: number, to: number): void {
+    if (from < to) this.#core.emitter.emit('gap', { conversation, from, to: to - 1 });
   }
 
   /** Does a repair of the conversation, one at a time, until it works or the conversation is not ours any more. */
   #attempt(e: Entry, work: () => Promise<void>): void {
     const { id } = e.view;
-    const valid = () => this.#entries.get(id) === e;
-    e.repair ??= retrying(async () => (valid() ? work() : undefined))
+    const valid = () => this.#valid(e);
+    e.repair ??= retrying(async () => {
+      if (!valid()) return;
+      const asked = e.target;
+      await work();
+      // An event never comes before what it tells: what the answer lacks does not exist.
+      for (const rev of e.held.keys()) if (rev <= asked) e.held.delete(rev);
+      if (e.target === asked) e.target = Math.max(e.rev, e.view.rev);
+    })
       .catch((thrown) => {
         if (toIMError(thrown).reason === 'not_found') this.#forget(id, true);
         else if (this.#core.connection.rpc) this.#leap(e); // else the next sync finds it again
@@ -349,15 +374,14 @@ export class Replica {
     const within = this.#shown(id).flatMap((t) => t.ranges());
     within.sort((a, b) => b[1] - a[1]).splice(maxWithin);
     const loaded = within.length ? await this.#changes(e, within) : null;
-    const page = await this.#core.call('message.list', { conversation: id, limit });
+    await this.#look(id);
+    const page = await this.#core.connection.call('message.list', { conversation: id, limit });
     for (const t of this.#shown(id)) {
       for (const m of loaded?.messages ?? []) t.merge(m);
       t.page(page);
     }
-    const from = e.told + 1;
-    if (from < page.from) this.#core.emitter.emit('gap', { conversation: id, from, to: page.from - 1 });
+    this.#gap(id, e.told + 1, page.from);
     this.#apply(e, page.messages, loaded?.rev ?? page.rev);
-    e.target = e.rev; // what came later arrives as events
   }
 
   /** All changes since mine; null: too many, and what is loaded is not valid any more. */
@@ -369,7 +393,17 @@ export class Replica {
     const messages: Message[] = [];
     let { rev } = e;
     for (;;) {
-      const page = await this.#core.call('message.changes', { conversation: id, rev, limit, within });
+      const page = await this.#core.connection.call('message.changes', {
+        conversation: id,
+        rev,
+        limit,
+        within,
+      });
+      if (page.rev < e.rev) {
+        this.#forget(id); // ours is of another history
+        void this.#discover(id);
+        return { messages: [], rev };
+      }
       if (page.reset) {
         for (const t of this.#shown(id)) t.reset();
         return null;
@@ -398,18 +432,5 @@ export class Replica {
       });
     }
     this.#touched.add(id);
-  }
-}
-
-/** Does work until it succeeds or repeating it does not help. */
-async function retrying(work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (thrown) {
-      const e = toIMError(thrown);
-      if (!e.retryable) throw e;
-      await sleep(e.retryAfterMs ?? backoffMs(attempt));
-    }
   }
 }

@@ -1,4 +1,4 @@
-import { fromWire, IMError, type WireError } from './errors.js';
+import { fromWire, IMError, toIMError, type WireError } from './errors.js';
 import type { Limits, Operations } from './protocol.js';
 import { guard, type Wait } from './wait.js';
 
@@ -20,6 +20,17 @@ interface Waiting {
   reject(e: IMError): void;
 }
 
+/** A request, and what it takes of a frame. */
+interface Request {
+  text: string;
+  bytes: number;
+  items: number;
+}
+
+/** What every server takes in a frame; a request may have to share an array. */
+const maxItems = 4096;
+const maxDepth = 15;
+
 /**
  * JSON-RPC 2.0 over one connection. Requests that are made in the same breath
  * travel in one frame.
@@ -29,7 +40,7 @@ export class Rpc {
   /** What the server accepts; session.open tells. */
   limits: Pick<Limits, 'batch' | 'frameBytes'> = { batch: 64, frameBytes: 256 << 10 };
   readonly #waiting = new Map<number, Waiting>();
-  readonly #queue: string[] = [];
+  readonly #queue: Request[] = [];
   #lastId = 0;
   #failure: IMError | undefined;
 
@@ -38,18 +49,35 @@ export class Rpc {
     private readonly notified: (method: string, params: unknown) => void,
   ) {}
 
-  call<O extends Operation>(op: O, params: Params<O>, wait: Wait): Promise<Result<O>> {
+  /**
+   * Resolves with what use makes of the answer. use is called at once when the
+   * answer is read, so that answers and events have the order of the server.
+   */
+  call<O extends Operation, T = Result<O>>(
+    op: O,
+    params: Params<O>,
+    wait: Wait,
+    use = (r: Result<O>) => r as unknown as T,
+  ): Promise<T> {
     const late = () => new IMError('timeout', `no answer to ${op} in time`);
-    return guard<Result<O>>(wait, late, (resolve, reject) => {
+    const id = ++this.#lastId;
+    const text = JSON.stringify({ jsonrpc: '2.0', id, method: op, params });
+    const bytes = byteLength(text);
+    const { items, depth } = measure(text);
+    return guard<T>(wait, late, (resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
-      const id = ++this.#lastId;
-      const text = JSON.stringify({ jsonrpc: '2.0', id, method: op, params });
-      const max = this.limits.frameBytes;
-      if (byteLength(text) > max)
-        return reject(new IMError('too_large', 'the request is too large', { detail: { max } }));
-      this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      const limits = [
+        ['frame', bytes, this.limits.frameBytes],
+        ['items', items, maxItems],
+        ['depth', depth, maxDepth],
+      ] as const;
+      for (const [field, size, max] of limits) {
+        if (size > max)
+          return reject(new IMError('too_large', 'the request is too large', { detail: { field, max } }));
+      }
+      this.#waiting.set(id, { resolve: (r) => resolve(use(r as Result<O>)), reject });
       if (!this.#queue.length) queueMicrotask(() => this.#flush());
-      this.#queue.push(text);
+      this.#queue.push({ text, bytes, items });
       return () => this.#waiting.delete(id);
     });
   }
@@ -65,8 +93,12 @@ export class Rpc {
     for (const m of Array.isArray(parsed) ? parsed : [parsed]) {
       if (m?.method !== undefined) this.notified(m.method, m.params ?? {});
       const asked = this.#waiting.get(m?.id as number);
-      if (m?.error) asked?.reject(fromWire(m.error));
-      else asked?.resolve(m.result);
+      try {
+        if (m?.error) asked?.reject(fromWire(m.error));
+        else asked?.resolve(m.result);
+      } catch (e) {
+        asked?.reject(toIMError(e)); // not what this operation answers
+      }
     }
   }
 
@@ -82,14 +114,33 @@ export class Rpc {
     const { batch, frameBytes } = this.limits;
     while (this.#queue.length) {
       let n = 0;
-      for (let bytes = 1; n < batch && this.#queue[n] !== undefined; n++) {
-        bytes += byteLength(this.#queue[n] as string) + 1;
-        if (n && bytes > frameBytes) break;
+      let bytes = 1;
+      let items = 1;
+      for (const r of this.#queue) {
+        bytes += r.bytes + 1;
+        items += r.items;
+        if (n && (n >= batch || bytes > frameBytes || items > maxItems)) break;
+        n++;
       }
-      const texts = this.#queue.splice(0, n);
+      const texts = this.#queue.splice(0, n).map((r) => r.text);
       this.write(n > 1 ? `[${texts}]` : (texts[0] as string));
     }
   }
 }
 
 const byteLength = (s: string) => new TextEncoder().encode(s).length;
+
+/** How many values and names a JSON text has, and how deep it is. */
+function measure(text: string): { items: number; depth: number } {
+  let items = 0;
+  let depth = 0;
+  let level = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]+|\\.)*"|[[{\]}]|[^\s,:[\]{}"]+/g)) {
+    if (']}'.includes(token)) level--;
+    else {
+      items++;
+      if ('[{'.includes(token)) depth = Math.max(depth, ++level);
+    }
+  }
+  return { items, depth };
+}

@@ -8,7 +8,7 @@ export class Timeline {
   constructor(...args: Args) {
     const { Timeline } = (globalThis as unknown as { IMClient: { Timeline?: new (...args: Args) => Real } })
       .IMClient;
-    if (!Timeline) throw new IMError('unsupported', 'h5-im-timeline.js is not loaded');
+    if (!Timeline) throw new IMError('unsupported', 'add the script h5-im-timeline.js after h5-im-sdk.js');
     // biome-ignore lint/correctness/noConstructorReturn: it stands for the real one
     return new Timeline(...args) as unknown as this;
   }

@@ -42,6 +42,8 @@ export class Timeline {
   /** What came while a page was on its way, which may have been read before it. */
   readonly #fresh = new Map<number, Message>();
   #loads = 0;
+  /** How often it began anew: a page that was asked for before is not its any more. */
+  #life = 0;
   #older: Promise<void> | undefined;
   #items: readonly TimelineItem[] | undefined;
   #changing = false;
@@ -82,18 +84,20 @@ export class Timeline {
   }
 
   /** Loads the page before the first item. Calls at the same time share it. */
-  loadOlder(wait?: Wait & { limit?: number }): Promise<void> {
+  loadOlder(wait: Wait & { limit?: number } = {}): Promise<void> {
     const first = this.#ranges[0];
     if (this.loaded && !this.hasOlder) return Promise.resolve();
-    this.#older ??= this.#load(first ? { before: first[0] } : {}, wait, () => {
+    const { limit, ...own } = wait;
+    this.#older ??= this.#load(first ? { before: first[0] } : {}, limit, () => {
       this.#older = undefined;
     });
-    return this.#core.watched(this.#older);
+    return this.#core.shared(this.#older, own);
   }
 
   /** Loads a page into a gap, from its newer end. */
-  fill(gap: { to: number }, wait?: Wait & { limit?: number }): Promise<void> {
-    return this.#core.watched(this.#load({ before: gap.to + 1 }, wait));
+  fill(gap: { to: number }, wait: Wait & { limit?: number } = {}): Promise<void> {
+    const { limit, ...own } = wait;
+    return this.#core.shared(this.#load({ before: gap.to + 1 }, limit), own);
   }
 
   /** Ends it: no more changes, nothing is kept. */
@@ -128,8 +132,12 @@ export class Timeline {
     }
   }
 
-  /** A page of messages. @internal */
-  page({ messages, from, to }: Pick<ListResult, 'messages' | 'from' | 'to'>): void {
+  /** A page of messages, the newest one or another. @internal */
+  page({ messages, from, to }: Pick<ListResult, 'messages' | 'from' | 'to'>, newest = true): void {
+    if (newest) {
+      this.loaded = true;
+      this.error = null;
+    }
     if (from <= to) this.#cover(from, to);
     for (const m of messages) this.#put(m);
     this.changed();
@@ -142,6 +150,7 @@ export class Timeline {
 
   /** Forgets everything, and begins anew unless the conversation is gone. @internal */
   reset(gone = false): void {
+    this.#life++;
     this.#messages.clear();
     this.#fresh.clear();
     this.#ranges = [];
@@ -163,7 +172,7 @@ export class Timeline {
       this.#changing = false;
       for (const listener of [...this.#listeners]) {
         try {
-          listener(this.items);
+          if (this.#listeners.has(listener)) listener(this.items); // another may have ended it
         } catch (e) {
           this.#core.logger.error('IMClient: a listener failed', e);
         }
@@ -173,19 +182,20 @@ export class Timeline {
 
   async #load(
     where: Pick<ListParams, 'before'>,
-    { limit, ...wait }: Wait & { limit?: number } = {},
+    limit: number | undefined,
     ended?: () => void,
   ): Promise<void> {
     this.#loads++;
     this.loading = true;
     this.changed();
     const newest = where.before === undefined;
+    const life = this.#life;
     try {
       const params = { conversation: this.conversation, ...where, limit };
-      const page = await this.#core.call('message.list', params, wait);
-      if (newest) this.loaded = true;
+      const page = await this.#core.connection.call('message.list', params);
+      if (life !== this.#life) return;
       this.#firstSeq = page.firstSeq;
-      this.page(page);
+      this.page(page, newest);
       if (!page.more && this.#ranges[0]?.[0] === page.from) this.#firstSeq = page.from;
       for (const m of [...this.#fresh.values()].sort((a, b) => a.seq - b.seq)) this.merge(m);
     } finally {

@@ -9,6 +9,8 @@ const getTokenTimeoutMs = 30_000;
 
 /** Where the session's token comes from. Without a token the host's cookie counts. @internal */
 export class Tokens {
+  #asking: Promise<string> | undefined;
+
   constructor(
     private token: string | undefined,
     /** Asks the application, if it can be asked. */
@@ -20,20 +22,27 @@ export class Tokens {
     return !!this.getToken || !this.token;
   }
 
-  /** The token to open a session with; a new one where there is a reason. */
+  /** The token to open a session with; a new one where there is a reason. The application is asked once at a time. */
   async get(why?: TokenReason): Promise<string | undefined> {
     const { getToken } = this;
-    if (getToken && (why || !this.token)) {
-      const failed = (cause?: unknown) => new IMError('unavailable', 'getToken gave no token', { cause });
-      this.token = await guard<string>({ timeoutMs: getTokenTimeoutMs }, failed, (resolve, reject) => {
-        const asked = (async () => getToken(why ?? 'initial'))();
-        asked.then(resolve, (e) => reject(e instanceof IMError ? e : failed(e)));
-      });
+    if (!getToken || (this.token && !why)) return this.token;
+    const failed = (cause?: unknown) => new IMError('unavailable', 'getToken gave no token', { cause });
+    this.#asking ??= guard<string>({ timeoutMs: getTokenTimeoutMs }, failed, (resolve, reject) => {
+      const asked = (async () => getToken(why ?? 'initial'))();
+      asked.then(resolve, (e) => reject(e instanceof IMError ? e : failed(e)));
+    });
+    const asking = this.#asking;
+    const isCurrent = () => this.#asking === asking; // not that of a user who is gone
+    try {
+      const token = await asking;
+      if (isCurrent()) this.token = token;
+      return token;
+    } finally {
+      if (isCurrent()) this.#asking = undefined;
     }
-    return this.token;
   }
 
   forget(): void {
-    this.token = undefined;
+    this.token = this.#asking = undefined;
   }
 }

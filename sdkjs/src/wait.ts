@@ -1,4 +1,4 @@
-import { IMError } from './errors.js';
+import { IMError, toIMError } from './errors.js';
 
 /** How long to wait, and a way to stop waiting. Everything that waits takes it. */
 export interface Wait {
@@ -6,8 +6,17 @@ export interface Wait {
   timeoutMs?: number | undefined;
 }
 
+/** A timer cannot wait for longer: it would end at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** Calls fn after ms. @internal */
+export const later = (ms: number, fn: () => unknown) => setTimeout(fn, Math.min(ms, maxTimerMs));
+
+/** Milliseconds of a clock that nobody sets, as Date's may be. @internal */
+export const now = (): number => (globalThis.performance ?? Date).now();
+
 /** @internal */
-export const aborted = (why = 'the caller stopped waiting') => new IMError('aborted', why);
+export const aborted = () => new IMError('aborted', 'the caller stopped waiting');
 
 // biome-ignore lint/suspicious/noConfusingVoidType: start may have nothing to clean up
 type Cleanup = (() => unknown) | void;
@@ -26,43 +35,27 @@ export function guard<T>(
     let cleanup: Cleanup;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let over = false;
-    const end = () => {
+    const settle = (how: () => void) => {
+      if (over) return;
       over = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       cleanup?.();
+      how();
     };
-    const fail = (e: IMError) => {
-      if (over) return;
-      end();
-      reject(e);
-    };
+    const fail = (e: IMError) => settle(() => reject(e));
     const abort = () => fail(aborted());
     if (signal?.aborted) return abort();
     signal?.addEventListener('abort', abort);
-    if (timeoutMs !== undefined) timer = setTimeout(() => fail(late()), Math.max(0, timeoutMs));
-    cleanup = start((value) => {
-      if (over) return;
-      end();
-      resolve(value);
-    }, fail);
+    if (timeoutMs !== undefined) timer = later(timeoutMs, () => fail(late()));
+    cleanup = start((value) => settle(() => resolve(value)), fail);
     if (over) cleanup?.();
   });
 }
 
 /** Waits ms, or until the signal ends. @internal */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    if (signal?.aborted) end();
-    else signal?.addEventListener('abort', end);
-  });
-}
+export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+  guard<void>({ signal, timeoutMs: ms }, aborted, () => {}).catch(() => {});
 
 /**
  * How long to wait before the next attempt: full jitter, so that clients that
@@ -71,16 +64,26 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
  */
 export const backoffMs = (attempt: number) => Math.random() * Math.min(30_000, 300 * 2 ** attempt);
 
+/** Does work until it succeeds or repeating it does not help. @internal */
+export async function retrying(work: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await work();
+      return;
+    } catch (thrown) {
+      const e = toIMError(thrown);
+      if (!e.retryable) throw e;
+      await sleep((e.retryAfterMs ?? 0) + backoffMs(attempt));
+    }
+  }
+}
+
 /**
  * A promise whose rejection never becomes an unhandled one: where nobody has
  * asked for its result, the rejection is reported instead.
  * @internal
  */
 export class Watched<T> extends Promise<T> {
-  static override get [Symbol.species](): PromiseConstructor {
-    return Promise;
-  }
-
   #asked = false;
 
   static of<T>(promise: Promise<T>, report: (e: IMError) => void): Watched<T> {

@@ -64,15 +64,83 @@ describe('conversations', () => {
     expect(c.conversations.peek(direct)).toMatchObject({ unread: 0, seq: 3 });
   });
 
-  it('count mentions until they are read', async () => {
-    w.server.create('g_1', 'group', ['bob', 'me']);
-    const c = await online();
-    w.server.send('bob', { conversation: 'g_1' }, '@me', { mentions: ['me'] });
-    w.server.send('bob', { conversation: 'g_1' }, '@carol', { mentions: ['carol'] });
-    await w.pass();
-    expect(c.conversations.peek('g_1')).toMatchObject({ unread: 2, mentionsUnread: 1 });
-    await done(c.conversations.markRead('g_1'));
-    expect(c.conversations.peek('g_1')).toMatchObject({ unread: 0, mentionsUnread: 0 });
+  describe('count mentions by the formula of the server', () => {
+    const id = 'g_1';
+    const to = { conversation: id };
+    const shown = (c: IMClient) => {
+      const { unread, mentionsUnread, seen, readSeq } = c.conversations.peek(id) as Conversation;
+      return { unread, mentionsUnread, seen, readSeq };
+    };
+    const formula = () => {
+      const { unread, mentionsUnread, seen, readSeq } = w.server.view(w.server.chat(id), 'me');
+      return { unread, mentionsUnread, seen, readSeq };
+    };
+
+    it('those of all where they count, from events, until they are read', async () => {
+      w.server.create(id, 'group', ['bob', 'me']);
+      w.server.send('bob', to, '@all', { mentions: 'all' });
+      const c = await online();
+      expect(shown(c)).toMatchObject({ unread: 1, mentionsUnread: 1 });
+      w.server.send('bob', to, '@me', { mentions: ['me'] });
+      w.server.send('bob', to, '@all', { mentions: 'all' });
+      w.server.send('bob', to, '@all, a tip', { mentions: 'all', flags: ['noUnread'] });
+      await w.pass();
+      expect(shown(c)).toMatchObject({ unread: 3, mentionsUnread: 2 });
+      expect(shown(c)).toEqual(formula());
+      await done(c.conversations.markRead(id));
+      expect(shown(c)).toEqual(formula());
+    });
+
+    it('after a marker in the middle, here or on another device', async () => {
+      w.server.create(id, 'group', ['bob', 'me']);
+      const c = await online();
+      for (let i = 0; i < 6; i++) w.server.send('bob', to, '@all', { mentions: 'all' });
+      await w.pass();
+      await done(c.conversations.markRead(id, 2));
+      await w.pass();
+      expect(shown(c)).toMatchObject({ unread: 4, mentionsUnread: 4 });
+      w.server.send('bob', to, 'nothing');
+      w.server.mark(id, 'me', 4);
+      await w.pass();
+      expect(shown(c)).toMatchObject({ unread: 3, mentionsUnread: 2 });
+      expect(shown(c)).toEqual(formula());
+    });
+
+    it('though an answer is older than an event', async () => {
+      w.server.create(id, 'group', ['bob', 'me']);
+      const c = await online();
+      w.server.intercept = (op, p, s) => {
+        if (op !== 'conversation.own') return undefined;
+        const old = w.server.run(op, p, s);
+        w.server.send('bob', to, '@all', { mentions: 'all' });
+        return new Promise((answer) => setTimeout(() => answer(old), 20));
+      };
+      await done(c.conversations.own(id));
+      expect(shown(c)).toEqual(formula());
+      expect(shown(c).mentionsUnread).toBe(1);
+    });
+
+    it('though an event was lost and nobody looks at the messages', async () => {
+      w.server.create(id, 'group', ['bob', 'me']);
+      const c = await online();
+      w.server.lose = () => true;
+      w.server.send('bob', to, '@all', { mentions: 'all' });
+      w.server.lose = () => false;
+      w.server.send('bob', to, 'x');
+      await w.pass(1000);
+      expect(shown(c)).toEqual({ unread: 2, mentionsUnread: 1, seen: 0, readSeq: 0 });
+    });
+
+    it('though events were left out and only a gap tells of it', async () => {
+      w.server.create(id, 'group', ['bob', 'me']);
+      const c = await online();
+      w.server.lose = (method) => method === 'message';
+      w.server.send('bob', to, '@all', { mentions: 'all' });
+      for (const s of w.server.sessions) s.notify('gap', { conversation: id, rev: 1 });
+      await w.pass(1000);
+      expect(shown(c)).toEqual(formula());
+      expect(w.server.count('message.changes')).toBe(0);
+    });
   });
 
   it('never go back for an answer that is older than an event', async () => {
@@ -180,6 +248,14 @@ describe('profiles', () => {
     await done(c.contacts.profiles(['u7']));
     expect(w.server.count('user.get')).toBe(3);
     expect(c.contacts.peek('u8')?.name).toBe('U8');
+  });
+
+  it('are not kept without end', async () => {
+    const c = await online();
+    for (let i = 0; i < 11_000; i += 1000) {
+      await done(c.contacts.profiles(Array.from({ length: 1000 }, (_, n) => `u${i + n}`)));
+    }
+    expect([c.contacts.peek('u0'), c.contacts.peek('u10999')?.id]).toEqual([undefined, 'u10999']);
   });
 
   it('that could not be had are asked again', async () => {

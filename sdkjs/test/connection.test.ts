@@ -148,6 +148,106 @@ describe('connection', () => {
     expect(w.server.connections).toBeLessThan(15);
   });
 
+  it('does not storm a server that accepts a token and ends the session at once', async () => {
+    let asked = 0;
+    const getToken = async () => {
+      asked++;
+      return 'USER_TOKEN';
+    };
+    const c = w.client({ getToken });
+    w.server.intercept = (op) => {
+      if (op === 'session.open') setTimeout(() => w.server.cut(4101), 5);
+    };
+    void c.init();
+    await w.pass(60_000);
+    expect(c.state).toBe('unauthorized');
+    expect([w.server.connections, asked]).toEqual([3, 2]);
+  });
+
+  it('tries again when a socket cannot even be made', async () => {
+    let made = 0;
+    class WebSocket {
+      constructor() {
+        made++;
+        throw new Error('SecurityError');
+      }
+    }
+    const errors: IMError[] = [];
+    const c = w.client({ platform: { ...w.server.platform(), WebSocket: WebSocket as never } });
+    c.on('error', (e) => errors.push(e));
+    void c.init();
+    await w.pass(60_000);
+    expect(made).toBeGreaterThan(5);
+    expect(made).toBeLessThan(15);
+    expect(errors[0]).toMatchObject({ message: 'SecurityError' });
+    expect(c.state).toBe('waiting');
+  });
+
+  it('comes back when a socket does not send any more', async () => {
+    const { c } = recorded();
+    void c.init();
+    await w.pass();
+    for (const s of w.server.sessions) {
+      s.socket.send = () => {
+        throw new Error('InvalidStateError');
+      };
+    }
+    const ping = c.call('ping', {});
+    await w.pass(1000);
+    expect((await ping).serverTime).toBeGreaterThan(0);
+    expect(w.server.connections).toBe(2);
+  });
+
+  it('comes back after a goaway later than demanded, spread', async () => {
+    const times: number[] = [];
+    for (const random of [0.1, 0.9]) {
+      vi.spyOn(Math, 'random').mockReturnValue(random);
+      const { c } = recorded();
+      void c.init();
+      await w.pass(10_000);
+      for (const s of w.server.sessions) s.notify('goaway', { retryAfterMs: 1000 });
+      await w.pass();
+      const cut = Date.now();
+      w.server.cut(4000);
+      await new Promise<void>((online) => {
+        c.on('state', ({ state }) => state === 'connecting' && online());
+        void w.pass(2000);
+      });
+      times.push(Date.now() - cut);
+      await w.pass();
+      await c.close();
+      await w.pass();
+    }
+    expect(times[0]).toBeGreaterThanOrEqual(1000);
+    expect((times[1] as number) - (times[0] as number)).toBeGreaterThan(100);
+  });
+
+  it('stays away when the close after a goaway says so', async () => {
+    const { c } = recorded();
+    void c.init();
+    await w.pass();
+    for (const s of w.server.sessions) s.notify('goaway', { retryAfterMs: 1000 });
+    await w.pass();
+    w.server.cut(4201);
+    await w.pass(60_000);
+    expect(c.state).toBe('kicked');
+    expect(w.server.connections).toBe(1);
+  });
+
+  it('lets a listener of the end begin again', async () => {
+    const c = w.client({ userToken: 'wrong' });
+    let again: Promise<unknown> | undefined;
+    c.on('state', ({ state }) => {
+      if (state !== 'unauthorized' || again) return;
+      w.server.tokens.set('wrong', 'me');
+      again = c.init();
+    });
+    void c.init();
+    await w.pass(1000);
+    expect(c.state).toBe('online');
+    expect(await again).toMatchObject({ user: 'me' });
+  });
+
   it('obeys retryAfterMs of a refusal and of a goaway', async () => {
     const { c, changes } = recorded();
     let refuse = true;
@@ -160,7 +260,7 @@ describe('connection', () => {
     expect((waiting?.retryAtMs ?? 0) - 1_700_000_000_000).toBeGreaterThanOrEqual(7000);
     expect(w.server.connections).toBe(1);
     refuse = false;
-    await w.pass(200);
+    await w.pass(300);
     expect(c.state).toBe('online');
     for (const s of w.server.sessions) s.notify('goaway', { retryAfterMs: 9000 });
     await w.pass(100);
@@ -168,7 +268,7 @@ describe('connection', () => {
     await w.pass(8800);
     expect(c.state).toBe('waiting');
     expect(w.server.connections).toBe(2);
-    await w.pass(300);
+    await w.pass(600);
     expect(c.state).toBe('online');
   });
 
@@ -220,7 +320,7 @@ describe('connection', () => {
     await w.pass();
     expect(c.state).toBe('online');
     w.server.cut(4100);
-    await w.pass();
+    await w.pass(1000);
     expect(asked).toEqual(['expired', 'rejected']);
     expect(w.server.requests.filter((r) => r.op === 'session.open').map((r) => r.params.token)).toEqual([
       'USER_TOKEN',
@@ -311,6 +411,40 @@ describe('connection', () => {
     expect(c.state).toBe('online');
   });
 
+  it('asks for one token at a time', async () => {
+    let asked = 0;
+    const getToken = () => {
+      asked++;
+      return new Promise<string>((token) => setTimeout(() => token('USER_TOKEN'), 1000));
+    };
+    const c = w.client({ getToken });
+    void c.init();
+    await w.pass();
+    for (const s of w.server.sessions) for (let i = 0; i < 3; i++) s.notify('reauth', { graceMs: 500 });
+    await w.pass(500);
+    w.server.cut(4101);
+    await w.pass(5000);
+    expect([c.state, asked]).toEqual(['online', 1]);
+  });
+
+  it('uses no token that comes after logout', async () => {
+    const answers: Array<(token: string) => void> = [];
+    const getToken = () => new Promise<string>((token) => answers.push(token));
+    const c = w.client({ userToken: undefined as never, getToken });
+    void c.init();
+    await w.pass();
+    await c.logout();
+    void c.init();
+    await w.pass();
+    answers[1]?.('bob-token');
+    answers[0]?.('USER_TOKEN');
+    await w.pass();
+    w.server.cut();
+    await w.pass(1000);
+    expect([c.state, c.me?.id]).toEqual(['online', 'bob']);
+    expect(answers.length).toBe(2);
+  });
+
   it('stays away when it was kicked', async () => {
     const { c, changes } = recorded();
     void c.init();
@@ -387,6 +521,27 @@ describe('connection', () => {
     expect(c.state).toBe('waiting');
     await w.pass(1000);
     expect(c.state).toBe('online');
+  });
+
+  it('notices in 2 s that the browser went offline, and at once that it is back', async () => {
+    const page = new EventTarget();
+    vi.stubGlobal('addEventListener', page.addEventListener.bind(page));
+    let up = true;
+    const c = w.client({}, { onWake: undefined as never, isOnline: () => up });
+    void c.init();
+    await w.pass(10_000);
+    up = false;
+    w.server.mute = w.server.down = true;
+    page.dispatchEvent(new Event('offline'));
+    await w.pass(2010);
+    expect(c.state).toBe('offline');
+    await w.pass(60_000);
+    up = true;
+    w.server.mute = w.server.down = false;
+    page.dispatchEvent(new Event('online'));
+    await w.pass();
+    expect(c.state).toBe('online');
+    vi.unstubAllGlobals();
   });
 
   it('is offline where the browser says so, and listens to it only between init and close', async () => {

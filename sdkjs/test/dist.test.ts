@@ -11,7 +11,17 @@ function page(server: Server, src: string) {
   const { WebSocket } = server.platform();
   const logged: unknown[][] = [];
   const globals: Record<string, unknown> = {
-    ...{ WebSocket, URL, TextEncoder, AbortController, crypto, setTimeout, clearTimeout, queueMicrotask },
+    ...{
+      WebSocket,
+      URL,
+      TextEncoder,
+      AbortController,
+      AbortSignal,
+      crypto,
+      setTimeout,
+      clearTimeout,
+      queueMicrotask,
+    },
     console: { log: (...a: unknown[]) => logged.push(a), warn: () => {}, error: () => {} },
     document: { currentScript: { src }, visibilityState: 'visible', addEventListener: () => {} },
     location: { href: 'https://page.test/deep/index.html' },
@@ -78,6 +88,8 @@ describe('the script of timelines', () => {
     p.run("globalThis.timeline = client.messages.timeline('d_bob_me');");
     await expect.poll(() => p.run('timeline.items[0]?.message.content.text')).toBe('hi');
     expect(p.run('timeline instanceof IMClient.Timeline')).toBe(true);
+    const given = p.run('timeline.fill({ to: 1 }, { signal: AbortSignal.abort() })');
+    expect(await given.catch((e: unknown) => e instanceof (p.run('IMClient.IMError') as never))).toBe(true);
     await p.run('client.close()');
   });
 });

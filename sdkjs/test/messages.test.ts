@@ -224,7 +224,7 @@ describe('onMessage', () => {
     w.server.send('bob', bob, '1');
     const { seqs } = await online();
     w.server.intercept = (op) =>
-      op === 'message.changes' ? { messages: [], rev: 0, more: false, reset: true } : undefined;
+      op === 'message.changes' ? { messages: [], rev: 2, more: false, reset: true } : undefined;
     w.server.cut();
     w.server.send('bob', bob, '2');
     await w.pass(1000);
@@ -365,6 +365,79 @@ describe('onMessage', () => {
     expect([texts(), second.texts(), third.texts()]).toEqual([['x'], ['x'], ['x']]);
   });
 
+  it('ends at once, also for a listener that another one ends', async () => {
+    const { c } = await online();
+    const got: string[] = [];
+    c.onMessage(() => off());
+    const off = c.onMessage(() => got.push('ended'));
+    w.server.send('bob', bob, 'x');
+    await w.pass();
+    expect(got).toEqual([]);
+  });
+
+  it('tells of a gap before the newest 100 of a new conversation', async () => {
+    const { c, seqs } = await online();
+    const gaps: Gap[] = [];
+    c.on('gap', (g) => gaps.push(g));
+    w.server.cut();
+    for (let i = 1; i <= 130; i++) w.server.send('bob', bob, `${i}`);
+    w.server.create('g_1', 'group', ['bob']);
+    for (let i = 1; i <= 60; i++) w.server.send('bob', { conversation: 'g_1' }, 'history');
+    w.server.changeMembers('g_1', ['me'], true);
+    for (let i = 1; i <= 120; i++) w.server.send('bob', { conversation: 'g_1' }, 'news');
+    await w.pass(1000);
+    expect(gaps).toEqual(
+      expect.arrayContaining([
+        { conversation: direct, from: 1, to: 30 },
+        { conversation: 'g_1', from: 61, to: 80 },
+      ]),
+    );
+    expect(gaps.length).toBe(2);
+    expect(seqs().length).toBe(200);
+  });
+
+  it('calls nothing changed that has not', async () => {
+    w.server.create('g_1', 'group', ['bob']);
+    w.server.send('bob', { conversation: 'g_1' }, 'history');
+    w.server.edit('g_1', 1, 'edited long ago');
+    await w.pass(1000);
+    const { c, texts } = await online();
+    const edits: unknown[] = [];
+    c.on('messageChanged', (m) => edits.push(text(m)));
+    w.server.cut();
+    w.server.changeMembers('g_1', ['me'], true);
+    w.server.send('bob', { conversation: 'g_1' }, 'welcome');
+    await w.pass(1000);
+    expect([texts(), edits]).toEqual([['welcome'], []]);
+    w.server.edit('g_1', 1, 'edited now');
+    await w.pass();
+    expect(edits).toEqual(['edited now']);
+  });
+
+  it('takes answers and events of one frame in their order: who was removed stays removed', async () => {
+    w.server.create('g_1', 'group', ['bob', 'me']);
+    const { c } = await online();
+    const [session] = w.server.sessions;
+    w.server.intercept = (op, p, s) => {
+      if (op !== 'conversation.get') return undefined;
+      const result = structuredClone(w.server.run(op, p, s));
+      w.server.lose = () => true;
+      w.server.changeMembers('g_1', ['me'], false);
+      const left = {
+        jsonrpc: '2.0',
+        method: 'conversation',
+        params: { id: 'g_1', kind: 'group', left: true },
+      };
+      const answer = { jsonrpc: '2.0', id: w.server.lastId, result };
+      session?.socket.deliver(JSON.stringify([answer, left]));
+      return 'hang';
+    };
+    const got = c.conversations.get('g_1');
+    await w.pass();
+    expect((await got).id).toBe('g_1');
+    expect(c.conversations.list()).toEqual([]);
+  });
+
   it('ends with off and with the signal', async () => {
     const { c } = await online();
     const got: string[] = [];
@@ -377,6 +450,30 @@ describe('onMessage', () => {
     w.server.send('bob', bob, 'x');
     await w.pass();
     expect(got).toEqual([]);
+  });
+});
+
+describe('a sync', () => {
+  it('that a gap asked for is tried again when the server cannot answer now', async () => {
+    w.server.send('bob', bob, '1');
+    const { texts } = await online();
+    let times = 2;
+    w.server.intercept = (op) => {
+      if (op === 'sync' && times-- > 0) throw new Refusal('unavailable', { retryAfterMs: 500 });
+    };
+    w.server.lose = (method) => method === 'message';
+    w.server.send('bob', bob, '2');
+    for (const s of w.server.sessions) s.notify('gap', {});
+    await w.pass(5000);
+    expect(texts()).toEqual(['2']);
+  });
+
+  it('reads its pages to their end', async () => {
+    w.server.syncPage = 3;
+    for (let i = 0; i < 10; i++) w.server.send(`user${i}`, bob, 'hi');
+    const { c } = await online();
+    expect(c.conversations.list().length).toBe(10);
+    expect(w.server.count('sync')).toBe(4);
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { IMError, type Message, type Outgoing } from './sdk.js';
 import { Refusal } from './server.js';
 import { text, world } from './setup.js';
@@ -101,12 +101,14 @@ describe('a send', () => {
     expect(seqs).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
   });
 
-  it('has at most 16 beside it under way', async () => {
+  it('has at most 16 beside it under way, none of them to the same conversation', async () => {
     const c = await online();
     w.server.intercept = (op) => (op === 'message.send' ? 'hang' : undefined);
-    for (let i = 0; i < 40; i++) c.sendMessage({ to: 'bob', content: 'x' });
+    for (let i = 0; i < 40; i++) c.sendMessage({ to: `user${i % 20}`, content: 'x' });
     await w.pass();
-    expect(w.server.count('message.send')).toBe(16);
+    const sends = w.server.requests.filter((r) => r.op === 'message.send');
+    expect(new Set(sends.map((r) => r.params.to.user)).size).toBe(16);
+    expect(sends.length).toBe(16);
   });
 
   it('goes again after retryAfterMs, before what follows in its conversation', async () => {
@@ -156,6 +158,75 @@ describe('a send', () => {
     await w.pass();
     await failed;
     expect(w.server.count('message.send')).toBe(1);
+  });
+
+  it('overtakes none that was refused for a while, though they were sent in one breath', async () => {
+    const c = await online();
+    let refuse = true;
+    w.server.intercept = (op, p) => {
+      if (op !== 'message.send' || p.content.text !== '2' || !refuse) return undefined;
+      refuse = false;
+      throw new Refusal('unavailable');
+    };
+    const handles = ['1', '2', '3', '4'].map((content) => c.sendMessage({ to: 'bob', content }));
+    await w.pass(1000);
+    await Promise.all(handles);
+    expect(w.server.chat(direct).messages.map(text)).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('fails at once, with the reason, when the server has time for it only after its deadline', async () => {
+    const c = await online();
+    w.server.intercept = (op) => {
+      if (op === 'message.send')
+        throw new Refusal('rate_limited', { retryAfterMs: 3_600_000, field: 'to', max: 60 });
+    };
+    const failed = expect(c.sendMessage({ to: 'bob', content: 'x' })).rejects.toMatchObject({
+      ...{ reason: 'rate_limited', retryable: true, retryAfterMs: 3_600_000 },
+    });
+    await w.pass();
+    await failed;
+  });
+
+  it.each([[undefined], [null], [{}], [5]])('to %j fails and holds up nothing', async (to) => {
+    const c = await online();
+    w.server.intercept = (op, p) => {
+      if (op === 'message.send' && typeof p.to?.user !== 'string') throw new Refusal('invalid_argument');
+    };
+    const failed = expect(c.sendMessage({ to: to as never, content: 'x' })).rejects.toMatchObject({
+      reason: 'invalid_argument',
+    });
+    const good = c.sendMessage({ to: 'bob', content: 'good' });
+    await w.pass();
+    await failed;
+    expect((await good).seq).toBe(1);
+  });
+
+  it('that is no JSON rejects', async () => {
+    const c = await online();
+    const handle = c.sendMessage({ to: 'bob', content: 'x', ext: { big: 1n as never } });
+    expect(handle.status).toBe('failed');
+    await expect(handle).rejects.toMatchObject({ reason: 'invalid_argument' });
+    await expect(c.call('message.report' as never, { big: 1n } as never)).rejects.toBeInstanceOf(IMError);
+  });
+
+  it('carries any text', async () => {
+    const c = await online();
+    for (const content of ['👩‍👩‍👧‍👦', '\u0000\u2028"\\', '', 'שלום', '{}[],:"']) {
+      const handle = c.sendMessage({ to: 'bob', content });
+      await w.pass();
+      expect(text(await handle)).toBe(content);
+      expect(text(w.server.chat(direct).messages.at(-1) as Message)).toBe(content);
+    }
+  });
+
+  it('has a clientId of its own where there is no source of randomness', async () => {
+    vi.restoreAllMocks(); // Math.random is random
+    vi.stubGlobal('crypto', undefined);
+    const c = w.client();
+    const ids = Array.from({ length: 1000 }, () => c.sendMessage({ to: 'bob', content: 'x' }).clientId);
+    vi.unstubAllGlobals();
+    expect(new Set(ids).size).toBe(1000);
+    for (const id of ids) expect(id).toMatch(uuid7);
   });
 
   it('settles at its deadline, and without one after two minutes', async () => {
@@ -240,6 +311,28 @@ describe('a message that failed', () => {
     expect(() => c.messages.resend(handle.clientId)).toThrow(
       expect.objectContaining({ reason: 'not_found' }),
     );
+  });
+
+  it('is sent after all when it turns up in its conversation', async () => {
+    w.server.send('bob', { user: 'me' }, '1');
+    const c = await online();
+    const t = c.messages.timeline(direct);
+    const statuses: string[] = [];
+    c.on('outgoing', (o) => statuses.push(o.status));
+    w.server.intercept = (op, p, s) => {
+      if (op !== 'message.send') return undefined;
+      w.server.run(op, p, s); // stored, and the answer is lost
+      return 'hang';
+    };
+    const handle = c.sendMessage({ to: 'bob', content: 'x', timeoutMs: 1000 });
+    handle.then(null, () => {});
+    await w.pass(1100);
+    expect(handle.status).toBe('failed');
+    w.server.cut();
+    await w.pass(1000);
+    expect(handle.status).toBe('sent');
+    expect(statuses).toEqual(['queued', 'sending', 'failed', 'sent']);
+    expect(t.items.map((i) => i.type)).toEqual(['message', 'message']);
   });
 
   it('can be discarded', async () => {

@@ -1,4 +1,12 @@
-import type { Conversation, Message, MessageTarget, PlatformAdapter, Session, SocketLike } from './sdk.js';
+import type {
+  Conversation,
+  Message,
+  MessageTarget,
+  OwnResult,
+  PlatformAdapter,
+  Session,
+  SocketLike,
+} from './sdk.js';
 
 // A server in memory that speaks the protocol of version 1, as far as the
 // tests go: contiguous seq and rev, idempotent sends, receipts instead of
@@ -9,6 +17,7 @@ interface Member {
   role: string;
   own: number;
   seen: number;
+  seenAll: number;
   read: number;
   version: number;
   left?: boolean;
@@ -17,6 +26,9 @@ interface Member {
 interface Chat {
   head: Conversation;
   messages: Message[];
+  /** How many messages that count mention all, and how many up to each seq. */
+  allCount: number;
+  allCounts: number[];
   members: Map<string, Member>;
   version: number;
 }
@@ -40,7 +52,10 @@ export class Refusal extends Error {
 
 const codes: Record<string, number> = {
   unauthenticated: 401,
+  token_expired: 401,
   not_found: 404,
+  internal: 500,
+  session_limit: 429,
   rate_limited: 429,
   unavailable: 503,
 };
@@ -52,6 +67,12 @@ export class Server {
   mute = false;
   epoch = 'e1';
   version = 0;
+  /** The largest page of sync. */
+  syncPage = 100;
+  /** The id of the request that is being answered. */
+  lastId = 0;
+  /** The code of an error whose reason has none. */
+  code = 400;
   /** How long a frame travels. */
   latencyMs = 1;
   /** Every request, in the order of arrival. */
@@ -61,13 +82,16 @@ export class Server {
   connections = 0;
   readonly sessions = new Set<FakeSession>();
   readonly chats = new Map<string, Chat>();
-  readonly accepted = new Map<string, { conversation: string; seq: number }>();
+  /** The first message of each clientId, as it was then. */
+  readonly accepted = new Map<string, Message>();
   readonly tokens = new Map<string, string>([
     ['USER_TOKEN', 'me'],
     ['bob-token', 'bob'],
   ]);
   /** Looks at an operation first: throw a Refusal, return an answer, or undefined. 'hang' answers never. */
   intercept: (op: string, params: Request['params'], session: FakeSession) => unknown = () => undefined;
+  /** How much later than usual each copy of an event arrives: [] is lost, [0, 0] is doubled. */
+  fate: (method: string) => number[] = () => [0];
   /** An event for which it returns true is lost on the way. */
   lose: (method: string, params: unknown) => boolean = () => false;
 
@@ -105,10 +129,11 @@ export class Server {
       ...{ id, kind, seq: 0, rev: 0, memberRev: 1, members: users.length, count: 0, createdAt: Date.now() },
       ...{ own: 0, seen: 0, unread: 0, mentionsUnread: 0, readSeq: 0, ...(title ? { title } : {}) },
     };
-    const chat: Chat = { head, messages: [], members: new Map(), version: ++this.version };
+    const counts = { allCount: 0, allCounts: [0] };
+    const chat: Chat = { head, messages: [], ...counts, members: new Map(), version: ++this.version };
     users.forEach((user, i) => {
       const role = kind === 'group' && i === 0 ? 'owner' : 'member';
-      chat.members.set(user, { user, role, own: 0, seen: 0, read: 0, version: this.version });
+      chat.members.set(user, { user, role, own: 0, seen: 0, seenAll: 0, read: 0, version: this.version });
     });
     this.chats.set(id, chat);
     return chat;
@@ -121,7 +146,7 @@ export class Server {
     const peer = [...c.members.keys()].find((u) => u !== user);
     return {
       ...{ ...c.head, role: m.role, own: m.own, seen: m.seen, readSeq: m.read },
-      ...{ unread: Math.max(0, c.head.count - m.seen), mentionsUnread: 0 },
+      ...{ unread: c.head.count - m.seen, mentionsUnread: c.allCount - m.seenAll },
       ...(lastMessage ? { lastMessage } : {}),
       ...(c.head.kind === 'direct' && peer ? { peer } : {}),
     };
@@ -132,7 +157,7 @@ export class Server {
     from: string,
     to: MessageTarget,
     text: string,
-    o: { clientId?: string; origin?: FakeSession; mentions?: string[] } = {},
+    o: { clientId?: string; origin?: FakeSession; mentions?: 'all' | string[]; flags?: string[] } = {},
   ): Message {
     const clientId = o.clientId ?? `c${++this.version}`;
     const id = 'user' in to ? this.direct(from, to.user) : to.conversation;
@@ -147,7 +172,11 @@ export class Server {
     const h = chat.head;
     h.seq++;
     h.rev++;
-    h.count++;
+    if (!o.flags?.includes('noUnread')) {
+      h.count++;
+      if (o.mentions === 'all') chat.allCount++;
+    }
+    chat.allCounts[h.seq] = chat.allCount;
     const m: Message = {
       ...{ conversation: id, seq: h.seq, rev: h.rev, count: h.count, id: `m${h.seq}`, clientId, from },
       ...{
@@ -155,13 +184,15 @@ export class Server {
         type: 'text',
         content: { text },
         ...(o.mentions ? { mentions: o.mentions } : {}),
+        ...(o.flags ? { flags: o.flags } : {}),
       },
     };
     chat.messages.push(m);
     chat.version = ++this.version;
     member.seen = h.count;
+    member.seenAll = chat.allCount;
     if (member.read === h.seq - 1) member.read = h.seq;
-    this.accepted.set(`${from} ${clientId}`, { conversation: id, seq: m.seq });
+    this.accepted.set(`${from} ${clientId}`, m);
     if (opened) this.emit(chat, 'conversation', { ...h });
     this.emit(chat, 'message', m, o.origin);
     return m;
@@ -185,13 +216,13 @@ export class Server {
   mark(conversation: string, user: string, read: number, origin?: FakeSession) {
     const chat = this.chat(conversation);
     const m = chat.members.get(user) as Member;
-    if (read > m.read) {
+    if (Math.min(read, chat.head.seq) > m.read) {
       m.read = Math.min(read, chat.head.seq);
+      m.seenAll = Math.max(m.seenAll, chat.allCounts[m.read] as number);
       m.seen = Math.max(m.seen, chat.messages.find((x) => x.seq === m.read)?.count ?? 0);
       m.own++;
       chat.version = ++this.version;
-      const { own, seen, unread } = this.view(chat, user);
-      const self = { conversation, own, seen, unread, mentionsUnread: 0, readSeq: m.read };
+      const self = this.own(chat, user);
       for (const s of this.sessions) if (s.user === user && s !== origin) s.notify('self', self);
       for (const s of this.sessions) {
         if (s.user !== user && chat.members.has(s.user))
@@ -200,6 +231,11 @@ export class Server {
     }
     const { own, seen, unread } = this.view(chat, user);
     return { read: m.read, delivered: m.read, own, seen, unread };
+  }
+
+  own(chat: Chat, user: string): OwnResult {
+    const { id, own, seen, unread, mentionsUnread, readSeq } = this.view(chat, user);
+    return { conversation: id, own, seen, unread, mentionsUnread, readSeq };
   }
 
   emit(chat: Chat, method: string, params: unknown, origin?: FakeSession): void {
@@ -225,10 +261,13 @@ export class Server {
         };
       case 'message.send': {
         const target: MessageTarget = typeof p.to === 'string' ? { user: p.to } : p.to;
-        const done = this.accepted.get(`${user} ${p.clientId}`);
-        const stored =
-          done && (this.chat(done.conversation).messages.find((x) => x.seq === done.seq) as Message);
-        const m = stored ?? this.send(user, target, p.content.text, { clientId: p.clientId, origin: s });
+        const stored = this.accepted.get(`${user} ${p.clientId}`);
+        const { clientId, mentions, flags } = p;
+        const m = stored ?? this.send(user, target, p.content.text, { clientId, mentions, flags, origin: s });
+        if (stored) {
+          const chat = this.chat(m.conversation);
+          this.emit(chat, 'message', chat.messages[m.seq - 1], s); // its first event may be lost
+        }
         const { conversation, seq, rev, count, id, time } = m;
         return { conversation, seq, rev, count, id, time, ...(stored ? { duplicate: true } : {}) };
       }
@@ -254,6 +293,7 @@ export class Server {
       }
       case 'message.changes': {
         const { messages, head } = this.member(p.conversation, user);
+        if (p.rev > head.rev) return { messages: [], rev: head.rev, more: false, reset: true };
         const all = messages.filter(
           (m) =>
             m.rev > p.rev &&
@@ -265,29 +305,33 @@ export class Server {
         return { messages: page, rev: more ? (page.at(-1) as Message).rev : head.rev, more };
       }
       case 'sync': {
-        const [epoch, from] = (p.cursor ?? `${this.epoch}:0`).split(':');
+        // A cursor is epoch:from, between pages epoch:from:to:after.
+        const [epoch, ...numbers] = (p.cursor ?? `${this.epoch}:0`).split(':');
         const reset = epoch !== this.epoch;
-        const since = reset ? 0 : Number(from);
+        const [since = 0, to = this.version, after = Infinity] = reset ? [] : numbers.map(Number);
+        const moved = (c: Chat) => Math.max(c.version, c.members.get(user)?.version ?? 0);
         const rows = [...this.chats.values()].filter((c) => {
           const m = c.members.get(user);
-          return m && (m.left ? m.version > since && since > 0 : Math.max(c.version, m.version) > since);
+          return m && moved(c) > since && moved(c) <= Math.min(to, after - 1) && (!m.left || since > 0);
         });
-        rows.sort((a, b) => b.version - a.version);
+        rows.sort((a, b) => moved(b) - moved(a));
+        const page = rows.slice(0, Math.min(p.limit ?? 50, this.syncPage));
+        const more = page.length < rows.length;
         return {
           ...{
-            conversations: rows.map((c) => this.view(c, user)),
-            cursor: `${this.epoch}:${this.version}`,
-            more: false,
+            conversations: page.map((c) => this.view(c, user)),
+            cursor: more
+              ? `${this.epoch}:${since}:${to}:${moved(page.at(-1) as Chat)}`
+              : `${this.epoch}:${to}`,
+            more,
           },
           ...(reset ? { reset } : {}),
         };
       }
       case 'conversation.get':
         return this.view(this.member(p.conversation, user), user);
-      case 'conversation.own': {
-        const { own, seen, unread, readSeq } = this.view(this.member(p.conversation, user), user);
-        return { conversation: p.conversation, own, seen, unread, readSeq, mentionsUnread: 0 };
-      }
+      case 'conversation.own':
+        return this.own(this.member(p.conversation, user), user);
       case 'conversation.markers':
         return {
           markers: [...this.member(p.conversation, user).members.values()].map((m) => ({
@@ -339,9 +383,10 @@ export class Server {
         chat.members.set(user, {
           user,
           role: 'member',
-          own: 0,
+          own: (old?.own ?? 0) + 1,
           seen: chat.head.count,
-          read: chat.head.seq,
+          seenAll: chat.allCount,
+          read: old?.read ?? 0,
           version: this.version,
         });
       else if (old) Object.assign(old, { left: true, version: this.version });
@@ -376,7 +421,15 @@ export class FakeSession {
   notify(method: string, params: unknown): void {
     if (!this.user || this.server.lose(method, params)) return;
     const frame = JSON.stringify({ jsonrpc: '2.0', method, params });
-    if (this.held && !['reauth', 'goaway', 'kicked'].includes(method)) this.held.push(frame);
+    if (['reauth', 'goaway', 'kicked'].includes(method)) return this.socket.deliver(frame);
+    for (const ms of this.server.fate(method)) {
+      if (ms) setTimeout(() => this.event(frame), ms);
+      else this.event(frame);
+    }
+  }
+
+  private event(frame: string): void {
+    if (this.held) this.held.push(frame);
     else this.socket.deliver(frame);
   }
 
@@ -388,6 +441,7 @@ export class FakeSession {
 
   private async answer(r: Request): Promise<void> {
     const { server } = this;
+    server.lastId = r.id;
     server.requests.push({ op: r.method, params: r.params, session: this });
     if (server.mute) return;
     let answer: object;
@@ -401,7 +455,11 @@ export class FakeSession {
     } catch (e) {
       if (!(e instanceof Refusal)) throw e;
       answer = {
-        error: { code: codes[e.reason] ?? 400, message: e.reason, data: { reason: e.reason, ...e.more } },
+        error: {
+          code: codes[e.reason] ?? server.code,
+          message: e.reason,
+          data: { reason: e.reason, ...e.more },
+        },
       };
     }
     this.socket.deliver(JSON.stringify({ jsonrpc: '2.0', id: r.id, ...answer }));

@@ -10,6 +10,14 @@ export interface World {
   pass(ms?: number): Promise<void>;
 }
 
+/** A logger that notes what must not happen in any test. */
+const strict = (unhandled: unknown[]) => ({
+  warn: () => {},
+  error: (text: string, detail?: unknown) => {
+    if (!text.endsWith('listener failed')) unhandled.push(text, detail);
+  },
+});
+
 export const quiet = { warn: () => {}, error: () => {} };
 export const text = (m: Message) => m.content.text;
 
@@ -30,7 +38,7 @@ export function world(): World {
         appId: 'YOUR_APP_ID',
         userToken: 'USER_TOKEN',
         endpoint: 'http://chat.test/im',
-        logger: quiet,
+        logger: strict(unhandled),
       };
       const c = new IMClient({ ...options, platform: w.server.platform(p), ...o });
       clients.push(c);

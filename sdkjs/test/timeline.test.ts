@@ -244,7 +244,7 @@ describe('a timeline', () => {
   it('begins anew when the server answers reset', async () => {
     const { t } = await open(3);
     w.server.intercept = (op) =>
-      op === 'message.changes' ? { messages: [], rev: 0, more: false, reset: true } : undefined;
+      op === 'message.changes' ? { messages: [], rev: 4, more: false, reset: true } : undefined;
     w.server.cut();
     fill(1, 4);
     await w.pass(2000);
@@ -273,6 +273,68 @@ describe('a timeline', () => {
     w.server.intercept = () => undefined;
     await Promise.all([t.loadOlder(), w.pass()]);
     expect(seqs(t)).toEqual(range(1, 60));
+  });
+
+  it('is alive when its newest page came with the repair of a conversation far behind', async () => {
+    fill(3);
+    const c = w.client();
+    c.onMessage(() => {});
+    void c.init();
+    await w.pass();
+    w.server.intercept = (op, p) => {
+      if (op === 'message.list' && p.limit === undefined) throw new Refusal('unavailable');
+    };
+    const t = c.messages.timeline(direct);
+    await w.pass();
+    expect([t.loaded, t.error?.reason]).toEqual([false, 'unavailable']);
+    w.server.lose = () => true;
+    fill(600, 4);
+    w.server.lose = () => false;
+    for (const s of w.server.sessions) s.notify('gap', { conversation: direct, rev: 603 });
+    await w.pass();
+    fill(1, 604);
+    await w.pass(1000);
+    expect([t.loaded, t.error, seqs(t).at(-1)]).toEqual([true, null, 604]);
+  });
+
+  it('lets each caller wait for a shared load as long as he likes', async () => {
+    const { t } = await open(60);
+    const stop = new AbortController();
+    const [first, second] = [t.loadOlder({ signal: stop.signal }), t.loadOlder()];
+    stop.abort();
+    await expect(first).rejects.toMatchObject({ reason: 'aborted' });
+    await w.pass();
+    await second;
+    expect(seqs(t)).toEqual(range(1, 60));
+  });
+
+  it('raises nothing when a load fails for which nobody waits any more', async () => {
+    const { t } = await open(60);
+    w.server.intercept = (op) => {
+      if (op === 'message.list') throw new Refusal('unavailable');
+    };
+    const given = t.loadOlder({ signal: AbortSignal.abort() });
+    await expect(given).rejects.toMatchObject({ reason: 'aborted' });
+    await w.pass();
+    expect(t.loading).toBe(false);
+  });
+
+  it('takes no page that was asked for before it was emptied', async () => {
+    w.server.create('g_1', 'group', ['bob', 'me']);
+    w.server.send('bob', { conversation: 'g_1' }, 'secret');
+    const c = w.client();
+    void c.init();
+    await w.pass();
+    w.server.intercept = (op, p, s) => {
+      if (op !== 'message.list') return undefined;
+      w.server.intercept = () => undefined;
+      const page = structuredClone(w.server.run(op, p, s));
+      w.server.changeMembers('g_1', ['me'], false);
+      return new Promise((done) => setTimeout(() => done(page), 20));
+    };
+    const t = c.messages.timeline('g_1');
+    await w.pass(100);
+    expect([t.items.length, t.loaded]).toEqual([0, false]);
   });
 
   it('is empty when the user is no longer a member', async () => {

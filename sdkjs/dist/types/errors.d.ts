@@ -27,6 +27,7 @@ export declare class IMError extends Error {
     readonly detail?: ErrorDetail;
     constructor(reason: Reason, message: string, more?: {
         retryAfterMs?: number | undefined;
+        retryable?: boolean;
         detail?: ErrorDetail;
         cause?: unknown;
     });

@@ -10,7 +10,7 @@ export interface Outgoing {
     /** When sendMessage was called, by the client's clock. */
     readonly time: number;
     /** Why it failed. */
-    readonly error?: IMError;
+    readonly error?: IMError | undefined;
 }
 /** A message that is being sent: await it for the stored message, or for the error. */
 export interface SendHandle extends PromiseLike<Message> {

@@ -22,7 +22,7 @@ export interface PlatformAdapter {
     random?(bytes: Uint8Array<ArrayBuffer>): void;
     /** Where the device's id is kept; null: nowhere. */
     storage?: KeyValueStorage | null;
-    /** Calls fn when the page may have slept or the network has come back. Returns off. */
+    /** Calls fn when the page may have slept, or the network came or went. Returns off. */
     onWake?(fn: () => void): () => void;
     /** False only where there is certainly no network. */
     isOnline?(): boolean;
