@@ -123,8 +123,6 @@ func fromStore(err error) error {
 		return ErrConflict
 	case errors.Is(err, store.ErrLastOwner):
 		return ErrLastOwner
-	case errors.Is(err, store.ErrTooMany):
-		return ErrTooMany.At("users")
 	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrClosed):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

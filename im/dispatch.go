@@ -79,7 +79,7 @@ func (x *session) receive(frame []byte) bool {
 		if reqs[i].ID.IsNone() {
 			continue // no operation of this version is ephemeral
 		}
-		r, err := x.server.decode(x.codec, &reqs[i])
+		r, err := x.decode(&reqs[i])
 		if err != nil {
 			x.replyError(reqs[i].ID, x.server.public(nil, err))
 			continue
@@ -95,14 +95,21 @@ func (x *session) receive(frame []byte) bool {
 
 func (l *Limits) scan() wire.ScanLimits { return wire.ScanLimits{MaxBatch: l.Batch} }
 
-// decode finds a request's operation and reads its params.
-func (s *server) decode(codec wire.Codec, r *wire.Request) (*request, error) {
-	o := s.table[r.Method]
+// decode finds a request's operation and reads its params, those of a stranger
+// for session.open alone.
+func (x *session) decode(r *wire.Request) (*request, error) {
+	o := x.server.table[r.Method]
 	if o == nil {
 		return nil, ErrMethodNotFound
 	}
+	x.mu.Lock()
+	opened := x.opened
+	x.mu.Unlock()
+	if !opened && o.need != needNothing {
+		return nil, x.server.refuse(ErrUnauthenticated.With("session.open comes first"))
+	}
 	params := o.newParams()
-	if err := codec.Decode(r.Params, params); err != nil {
+	if err := x.codec.Decode(r.Params, params); err != nil {
 		return nil, err
 	}
 	return &request{id: r.ID, op: o, params: params, place: newTicket(o.need == needSender)}, nil
@@ -132,9 +139,8 @@ func (x *session) start(r *request, before *ticket) bool {
 		Name: r.op.name, Identity: x.identity, Session: x.id, Device: x.device,
 		Conversation: key, Params: r.params, session: x, staged: r.place.stage,
 	}
-	opened := x.opened
 	x.mu.Unlock()
-	x.server.work.Go(func() { x.serve(r, op, opened) })
+	x.server.work.Go(func() { x.serve(r, op) })
 	if r.op.need == needNothing {
 		<-r.place.done // what follows in the same breath belongs to the open session
 	}
@@ -142,7 +148,7 @@ func (x *session) start(r *request, before *ticket) bool {
 }
 
 // serve runs one request and answers it.
-func (x *session) serve(r *request, op *Op, opened bool) {
+func (x *session) serve(r *request, op *Op) {
 	r.place.wait()
 	if op.Name == "sync" {
 		x.queue.hold()
@@ -151,13 +157,7 @@ func (x *session) serve(r *request, op *Op, opened bool) {
 	if x.server.calls.begin() { // until its answer is queued: Shutdown flushes it
 		defer x.server.calls.end()
 	}
-	var result any
-	var err error
-	if opened || r.op.need == needNothing {
-		result, err = x.server.execute(x.ctx, r.op, op)
-	} else {
-		err = x.server.refuse(ErrUnauthenticated.With("session.open comes first"))
-	}
+	result, err := x.server.execute(x.ctx, r.op, op)
 	if err != nil {
 		x.replyError(r.id, x.server.public(op, err))
 	} else {

@@ -2,6 +2,7 @@ package im
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,6 +94,9 @@ func (s *server) removeMembers(ctx context.Context, op *Op, p *wire.MemberParams
 // changeMembers commits a change and tells everyone whom it concerns.
 func (s *server) changeMembers(ctx context.Context, asked, unknown []string, change store.MembersChange) (*wire.MemberResults, error) {
 	changed, err := s.store.ChangeMembers(uncut(ctx), change)
+	if errors.Is(err, store.ErrTooMany) {
+		return nil, ErrTooMany.over("users", change.Limit)
+	}
 	if err != nil {
 		return nil, fromStore(err)
 	}

@@ -185,7 +185,10 @@ func TestGroupPermissions(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		g := group(t, owner, "a", "b", "owner", "a")
-		refused(t, owner.Call("member.add", im.MemberParams{Conversation: g.ID, Users: []string{"c"}}, nil), im.ErrTooMany)
+		e = refused(t, owner.Call("member.add", im.MemberParams{Conversation: g.ID, Users: []string{"c"}}, nil), im.ErrTooMany)
+		if e.Field != "users" || e.Max != 3 {
+			t.Errorf("%+v", e)
+		}
 	})
 	t.Run("anyone removes himself, and then reads nothing, older history included", func(t *testing.T) {
 		send(t, owner, im.ToConversation(g.ID), "c2", "before")

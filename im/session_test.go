@@ -100,6 +100,7 @@ func TestSessionOpen(t *testing.T) {
 		for _, op := range []string{"ping", "sync", "session.close"} {
 			refused(t, c.Call(op, nil, nil), im.ErrUnauthenticated)
 		}
+		refused(t, c.Call("sync", map[string]any{"limit": "params that nobody reads"}, nil), im.ErrUnauthenticated)
 		refused(t, c.Call("no.such", nil, nil), im.ErrMethodNotFound)
 		must(t, c.Open("alice", "d"))
 		must(t, c.Call("ping", nil, nil))
