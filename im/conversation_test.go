@@ -12,7 +12,7 @@ import (
 	"example.com/h5im/transport"
 )
 
-func TestCreateConversation(t *testing.T) {
+func TestCreateConversation(t *testing.T) { // [P77] [P79]
 	srv := setup(t, im.Config{Limits: im.Limits{TitleBytes: 10, ContentBytes: 20, MembersPerCall: 3}})
 	alice := srv.Connect("alice")
 	create := func(p im.CreateParams) (v im.ConversationView, err error) {
@@ -85,7 +85,7 @@ func TestConversationView(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 	})
-	t.Run("own state of one who has some, and of nobody else", func(t *testing.T) {
+	t.Run("own state of one who has some, and of nobody else", func(t *testing.T) { // [P81]
 		g := group(t, alice, "bob")
 		send(t, bob, im.ToConversation(g.ID), "c3", "x")
 		var own im.OwnResult
@@ -97,7 +97,7 @@ func TestConversationView(t *testing.T) {
 	})
 }
 
-func TestMarkers(t *testing.T) {
+func TestMarkers(t *testing.T) { // [P82] [P83]
 	srv := setup(t, im.Config{})
 	alice := srv.Connect("alice")
 	g := group(t, alice, "bob", "carol", "dave")
@@ -143,7 +143,7 @@ func TestMarkers(t *testing.T) {
 	})
 }
 
-func TestFlags(t *testing.T) {
+func TestFlags(t *testing.T) { // [P59]
 	srv := setup(t, im.Config{})
 	alice, bob := srv.Connect("alice"), srv.Connect("bob")
 	for i, flags := range [][]string{nil, {"noUnread"}, {"noPush"}, {"noUnread", "noPush"}} {

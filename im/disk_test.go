@@ -16,7 +16,7 @@ import (
 
 // The default store on a real disk.
 func TestOnDisk(t *testing.T) {
-	t.Run("a restart keeps messages, receipts, cursors and the epoch", func(t *testing.T) {
+	t.Run("a restart keeps messages, receipts, cursors and the epoch", func(t *testing.T) { // [P52] [P100]
 		dir := t.TempDir()
 		srv := setup(t, im.Config{DataDir: dir})
 		alice := srv.Connect("alice")
@@ -88,7 +88,7 @@ func TestOnDisk(t *testing.T) {
 }
 
 // A store that fails must not be answered as a success, nor its text be told.
-func TestFailingStore(t *testing.T) {
+func TestFailingStore(t *testing.T) { // [P39] [P60]
 	srv := setup(t, im.Config{Store: failing{}})
 	_, err := im.Call[im.SendParams, im.SendResult](ctx, srv.As(im.Identity{User: "alice"}), "message.send",
 		im.SendParams{To: im.ToConversation("g"), ClientID: "c", Content: im.Text("x")})

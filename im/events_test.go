@@ -76,7 +76,7 @@ func TestEvents(t *testing.T) {
 		must(t, phone.Call("member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"bob"}}, nil))
 		check(t, "remove", got{phone: "member", laptop: "member", bob: "conversation", carol: "member"})
 	})
-	bubble("a direct conversation", func(t *testing.T, _ *imtest.Server, phone, laptop, bob, carol *imtest.Client) {
+	bubble("a direct conversation", func(t *testing.T, _ *imtest.Server, phone, laptop, bob, carol *imtest.Client) { // [P45] [P78]
 		direct := im.CreateParams{Kind: "direct", Members: []string{"bob"}}
 		must(t, phone.Call("conversation.create", direct, nil))
 		check(t, "create", got{phone: "conversation", laptop: "conversation", bob: "conversation"})
@@ -146,7 +146,7 @@ func (h *lossyHub) Unsubscribe(topics ...string) error {
 
 // [promise 4] An event that could not be published is a hole that everyone is
 // told of.
-func TestHubThatFails(t *testing.T) {
+func TestHubThatFails(t *testing.T) { // [P96]
 	synctest.Test(t, func(t *testing.T) {
 		h := newLossyHub()
 		srv := setup(t, im.Config{Hub: h})

@@ -147,7 +147,7 @@ type oddResult struct {
 }
 
 // What an extension makes wrongly breaks nothing but itself.
-func TestExtensionThatTellsNonsense(t *testing.T) {
+func TestExtensionThatTellsNonsense(t *testing.T) { // [P105]
 	var setupOf *im.Setup
 	srv := setup(t, im.Config{Extensions: []im.Extension{{Name: "odd", Install: func(s *im.Setup) error {
 		setupOf = s

@@ -11,7 +11,7 @@ import (
 
 // [promise 9] A frame that is no protocol is answered or ends its own
 // connection; the server goes on.
-func TestHostileFrames(t *testing.T) {
+func TestHostileFrames(t *testing.T) { // [P6] [P7] [P34]
 	srv := setup(t, im.Config{})
 	frames := map[transport.Format][][]byte{
 		transport.JSON: {

@@ -12,7 +12,7 @@ import (
 	"example.com/h5im/store/memory"
 )
 
-func TestMemberList(t *testing.T) {
+func TestMemberList(t *testing.T) { // [P87] [P90]
 	srv := setup(t, im.Config{})
 	owner := srv.Connect("owner")
 	g := group(t, owner, "ann", "ben", "cat", "dan", "eve")
@@ -81,7 +81,7 @@ func TestMemberList(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
-	t.Run("results are per user, in the order asked for", func(t *testing.T) {
+	t.Run("results are per user, in the order asked for", func(t *testing.T) { // [P84]
 		var r im.MemberResults
 		must(t, owner.Call("member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"nobody", "eve", "eve"}}, &r))
 		want := []im.MemberResult{{User: "nobody"}, {User: "eve", Changed: true}, {User: "eve", Changed: true}}
@@ -94,7 +94,7 @@ func TestMemberList(t *testing.T) {
 }
 
 // Shared settings that changed come with the changes, as the reader sees them.
-func TestChangedSettings(t *testing.T) {
+func TestChangedSettings(t *testing.T) { // [P70] [P90]
 	s := memory.New(nil)
 	defer s.Close()
 	srv := setup(t, im.Config{Store: s})

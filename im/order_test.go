@@ -34,7 +34,7 @@ func (d disk) Sync(ctx context.Context, q store.SyncQuery) (store.SyncPage, erro
 
 // Operations of a session on one conversation run in the order in which they
 // came, without a client having to wait for answers.
-func TestPipelinedRequests(t *testing.T) {
+func TestPipelinedRequests(t *testing.T) { // [P12] [P30]
 	t.Run("what follows a send sees it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := setup(t, im.Config{Store: newDisk(t)})
@@ -189,7 +189,7 @@ func TestClientThatOnlyAsks(t *testing.T) {
 }
 
 // What a sync reads goes out before the events that come while it reads.
-func TestSyncComesBeforeEvents(t *testing.T) {
+func TestSyncComesBeforeEvents(t *testing.T) { // [P30]
 	synctest.Test(t, func(t *testing.T) {
 		srv := setup(t, im.Config{Store: newDisk(t)})
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")

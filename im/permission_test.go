@@ -44,7 +44,7 @@ var matrix = map[string]struct {
 
 // [promise 8] Who is no member learns the same, byte for byte, of a conversation
 // that exists and of one that does not.
-func TestOutsidersLearnNothing(t *testing.T) {
+func TestOutsidersLearnNothing(t *testing.T) { // [P38]
 	srv := setup(t, im.Config{})
 	owner := srv.Connect("owner")
 	g := group(t, owner, "former", "member")
@@ -158,7 +158,7 @@ func TestGroupPermissions(t *testing.T) {
 		refused(t, member.Call("member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"third"}}, nil), im.ErrPermissionDenied)
 		refused(t, member.Call("member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"member", "third"}}, nil), im.ErrPermissionDenied)
 	})
-	t.Run("the last owner stays", func(t *testing.T) {
+	t.Run("the last owner stays", func(t *testing.T) { // [P86]
 		refused(t, owner.Call("member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"owner"}}, nil), im.ErrLastOwner)
 	})
 	t.Run("a direct conversation keeps its two members", func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestGroupPermissions(t *testing.T) {
 			refused(t, owner.Call("conversation.create", p, nil), im.ErrInvalidArgument)
 		}
 	})
-	t.Run("a group has so many members, the first ones included", func(t *testing.T) {
+	t.Run("a group has so many members, the first ones included", func(t *testing.T) { // [P42] [P85]
 		srv := setup(t, im.Config{Limits: im.Limits{Members: 3}})
 		owner := srv.Connect("owner")
 		e := refused(t, owner.Call("conversation.create", im.CreateParams{Kind: "group", Members: []string{"a", "b", "c"}}, nil), im.ErrTooMany)
@@ -190,14 +190,14 @@ func TestGroupPermissions(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
-	t.Run("anyone removes himself, and then reads nothing, older history included", func(t *testing.T) {
+	t.Run("anyone removes himself, and then reads nothing, older history included", func(t *testing.T) { // [P86]
 		send(t, owner, im.ToConversation(g.ID), "c2", "before")
 		must(t, member.Call("member.remove", im.MemberParams{Conversation: g.ID, Users: []string{"member"}}, nil))
 		refused(t, member.Call("message.list", im.ListParams{Conversation: g.ID}, nil), im.ErrNotFound)
 		refused(t, member.Call("message.changes", im.ChangesParams{Conversation: g.ID}, nil), im.ErrNotFound)
 		refused(t, member.Call("message.send", im.SendParams{To: im.ToConversation(g.ID), ClientID: "c3", Content: im.Text("x")}, nil), im.ErrNotFound)
 	})
-	t.Run("only the host names a conversation", func(t *testing.T) {
+	t.Run("only the host names a conversation", func(t *testing.T) { // [P44] [P79]
 		p := im.CreateParams{Kind: "group", ID: "course-42", Members: []string{"owner"}}
 		refused(t, owner.Call("conversation.create", p, nil), im.ErrPermissionDenied)
 		must(t, srv.System().Call(ctx, "conversation.create", p, nil))
@@ -225,7 +225,7 @@ func (namer) AllowName(_ context.Context, who im.Identity, _ string) error {
 }
 
 // What was committed after a removal never reaches the removed member.
-func TestRemovedMemberGetsNothingMore(t *testing.T) {
+func TestRemovedMemberGetsNothingMore(t *testing.T) { // [P97]
 	srv := setup(t, im.Config{})
 	owner, gone := srv.Connect("owner"), srv.Connect("gone")
 	g := group(t, owner, "gone")
@@ -306,7 +306,7 @@ func (s *changingList) Members(ctx context.Context, q store.MembersQuery) (store
 	return s.Store.Members(ctx, q)
 }
 
-func TestPolicyAndMiddleware(t *testing.T) {
+func TestPolicyAndMiddleware(t *testing.T) { // [P50]
 	var order []string
 	trace := func(name string) im.Middleware {
 		return func(next im.Handler) im.Handler {
@@ -371,7 +371,7 @@ func TestPolicyAndMiddleware(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
-	t.Run("middleware runs in order and its change is stored and told to the sender", func(t *testing.T) {
+	t.Run("middleware runs in order and its change is stored and told to the sender", func(t *testing.T) { // [P61]
 		order = nil
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")
 		r := send(t, alice, im.ToUser("bob"), "c1", "darn it")
@@ -404,7 +404,7 @@ func TestPolicyAndMiddleware(t *testing.T) {
 			t.Errorf("something was stored: %+v", r)
 		}
 	})
-	t.Run("a repetition is answered before middleware and policy", func(t *testing.T) {
+	t.Run("a repetition is answered before middleware and policy", func(t *testing.T) { // [P101]
 		order = nil
 		alice := srv.Connect("alice")
 		if r := send(t, alice, im.ToUser("bob"), "c1", "darn it"); !r.Duplicate || len(order) != 0 {

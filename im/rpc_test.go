@@ -10,7 +10,7 @@ import (
 	"example.com/h5im/transport/websocket"
 )
 
-func TestPOST(t *testing.T) {
+func TestPOST(t *testing.T) { // [P18] [P19] [P20] [P22] [P23] [P24] [P106]
 	srv := setup(t, im.Config{Transports: []im.Transport{websocket.New(nil)}, AllowedOrigins: []string{"https://partner.example"}, Limits: im.Limits{FrameBytes: 4096}})
 	const ping = `{"jsonrpc":"2.0","id":"a","method":"ping"}`
 	do := func(method, path, body string, header ...string) *httptest.ResponseRecorder {
@@ -34,6 +34,7 @@ func TestPOST(t *testing.T) {
 		"malformed JSON":          {do("POST", "/rpc", `{"jsonrpc":`, media, "application/json", bearer, "Bearer alice"), 200, `"code":-32700`},
 		"an unknown method":       {do("POST", "/rpc", strings.Replace(ping, "ping", "pong", 1), media, "application/json", bearer, "Bearer alice"), 200, `"code":-32601`},
 		"no token":                {do("POST", "/rpc", ping, media, "application/json"), 401, `"reason":"unauthenticated"`},
+		"a token in the URL":      {do("POST", "/rpc?token=alice&access_token=alice", ping, media, "application/json"), 401, `"reason":"unauthenticated"`},
 		"text":                    {do("POST", "/rpc", ping, media, "text/plain", bearer, "Bearer alice"), 415, "application/json"},
 		"a form":                  {do("POST", "/rpc", ping, media, "application/x-www-form-urlencoded", bearer, "Bearer alice"), 415, "application/json"},
 		"no type":                 {do("POST", "/rpc", ping, bearer, "Bearer alice"), 415, "application/json"},

@@ -14,7 +14,7 @@ import (
 )
 
 func TestSend(t *testing.T) {
-	t.Run("a message reaches the other user with what its receipt says", func(t *testing.T) {
+	t.Run("a message reaches the other user with what its receipt says", func(t *testing.T) { // [P45] [P56] [P57] [P88]
 		srv := setup(t, im.Config{})
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")
 		r := send(t, alice, im.ToUser("bob"), "c1", "hello")
@@ -34,7 +34,7 @@ func TestSend(t *testing.T) {
 		}
 	})
 
-	t.Run("the sending session gets its receipt and no event, the sender's other sessions the event", func(t *testing.T) {
+	t.Run("the sending session gets its receipt and no event, the sender's other sessions the event", func(t *testing.T) { // [P29] [P94]
 		srv := setup(t, im.Config{})
 		first, second := srv.Connect("alice"), srv.Connect("alice")
 		send(t, first, im.ToUser("bob"), "c1", "hello")
@@ -47,7 +47,7 @@ func TestSend(t *testing.T) {
 		}
 	})
 
-	t.Run("a repetition answers the first receipt and publishes the event again", func(t *testing.T) {
+	t.Run("a repetition answers the first receipt and publishes the event again", func(t *testing.T) { // [P95] [P100]
 		srv := setup(t, im.Config{})
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")
 		first := send(t, alice, im.ToUser("bob"), "c1", "hello")
@@ -67,7 +67,7 @@ func TestSend(t *testing.T) {
 		}
 	})
 
-	t.Run("the same clientId for another request is a conflict", func(t *testing.T) {
+	t.Run("the same clientId for another request is a conflict", func(t *testing.T) { // [P102]
 		srv := setup(t, im.Config{})
 		alice := srv.Connect("alice")
 		send(t, alice, im.ToUser("bob"), "c1", "hello")
@@ -81,7 +81,7 @@ func TestSend(t *testing.T) {
 		refused(t, alice.Call("conversation.create", im.CreateParams{Kind: "group", ClientID: "c1"}, nil), im.ErrConflict)
 	})
 
-	t.Run("a repetition in the other codec is the same request", func(t *testing.T) {
+	t.Run("a repetition in the other codec is the same request", func(t *testing.T) { // [P103]
 		srv := setup(t, im.Config{})
 		params := im.SendParams{To: im.ToUser("bob"), ClientID: "c1", Content: im.Content(`{"text":"hi","n":[1,2.5,{"b":1,"a":"é"}]}`)}
 		first := srv.Connect("alice")
@@ -95,7 +95,7 @@ func TestSend(t *testing.T) {
 		}
 	})
 
-	t.Run("a repetition is answered after a leave", func(t *testing.T) {
+	t.Run("a repetition is answered after a leave", func(t *testing.T) { // [P101]
 		srv := setup(t, im.Config{})
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")
 		g := group(t, alice, "bob")
@@ -107,7 +107,7 @@ func TestSend(t *testing.T) {
 		}
 	})
 
-	t.Run("a refused message names its field and stores nothing", func(t *testing.T) {
+	t.Run("a refused message names its field and stores nothing", func(t *testing.T) { // [P37] [P42] [P43] [P46] [P59] [P62]
 		srv := setup(t, im.Config{Limits: im.Limits{ContentBytes: 100, Mentions: 2}})
 		alice := srv.Connect("alice")
 		many := make([]string, 3)
@@ -158,7 +158,7 @@ func TestSend(t *testing.T) {
 		refused(t, alice.Call("message.send", im.SendParams{To: im.ToUser("bob"), ClientID: "c3", Content: im.Text("re"), ReplyTo: 9}, nil), im.ErrInvalidArgument)
 	})
 
-	t.Run("new direct peers are limited by the hour, known ones are not", func(t *testing.T) {
+	t.Run("new direct peers are limited by the hour, known ones are not", func(t *testing.T) { // [P42] [P62]
 		clock := imtest.NewClock(time.Date(2030, 1, 2, 3, 40, 0, 0, time.UTC))
 		srv := setup(t, im.Config{Now: clock.Now, Limits: im.Limits{NewDirectPeersPerHour: 2}})
 		alice := srv.Connect("alice")
@@ -199,11 +199,16 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
-	t.Run("profiles are told of people who share a conversation", func(t *testing.T) {
+	t.Run("profiles are told of people who share a conversation", func(t *testing.T) { // [P55]
 		var r im.UsersResult
 		must(t, srv.As(im.Identity{User: "eve"}).Call(ctx, "user.get", im.UsersParams{Users: []string{"bob", "alice"}}, &r))
 		if len(r.Profiles) != 0 {
 			t.Errorf("a stranger sees %+v", r.Profiles)
+		}
+		for want, n := range map[*im.Error]int{im.ErrInvalidArgument: 0, im.ErrTooLarge: 101} {
+			if e := refused(t, alice.Call("user.get", im.UsersParams{Users: make([]string, n)}, nil), want); e.Field != "users" {
+				t.Errorf("%d users: %+v", n, e)
+			}
 		}
 		must(t, alice.Call("user.get", im.UsersParams{Users: []string{"bob", "nobody"}}, &r))
 		if len(r.Profiles) != 1 || r.Profiles[0].Name != "Bob" {
@@ -242,7 +247,7 @@ func (d directory) Profiles(_ context.Context, ids []string) (map[string]im.Prof
 }
 
 // [promise 3] 64 concurrent senders: every viewer sees the same contiguous order.
-func TestEveryViewerSeesTheSameOrder(t *testing.T) {
+func TestEveryViewerSeesTheSameOrder(t *testing.T) { // [P89]
 	srv := setup(t, im.Config{})
 	const senders, each, viewers = 64, 20, 4
 	var names []string

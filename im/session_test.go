@@ -25,7 +25,7 @@ func ended(t testing.TB, c *imtest.Client, code int) {
 	}
 }
 
-func TestSessionOpen(t *testing.T) {
+func TestSessionOpen(t *testing.T) { // [P25] [P26] [P28] [P39] [P53]
 	clock := imtest.NewClock(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))
 	srv := setup(t, im.Config{Now: clock.Now, Auth: im.AuthenticatorFunc(func(ctx context.Context, h *im.Handshake) (im.Identity, error) {
 		switch h.Token {
@@ -92,7 +92,7 @@ func TestSessionOpen(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a bad device", func(t *testing.T) {
+	t.Run("a bad device", func(t *testing.T) { // [P47]
 		refused(t, srv.Dial(transport.JSON).Open("alice", "a device"), im.ErrInvalidArgument)
 	})
 	t.Run("nothing else is answered before it", func(t *testing.T) {
@@ -106,6 +106,12 @@ func TestSessionOpen(t *testing.T) {
 		must(t, c.Call("ping", nil, nil))
 		refused(t, c.Call("no.such", nil, nil), im.ErrMethodNotFound)
 	})
+	t.Run("session.close ends it after the answer", func(t *testing.T) { // [P54]
+		c := srv.Dial(transport.JSON)
+		must(t, c.Open("alice", "d"))
+		must(t, c.Call("session.close", nil, nil))
+		ended(t, c, transport.CloseNormal)
+	})
 	t.Run("what is sent in one breath with it belongs to the session", func(t *testing.T) {
 		c := srv.Dial(transport.JSON)
 		c.Raw([]byte(`[{"jsonrpc":"2.0","id":901,"method":"session.open","params":{"appId":"test","token":"alice","device":"d"}},
@@ -118,7 +124,7 @@ func TestSessionOpen(t *testing.T) {
 		refused(t, c.Open("bob", "d"), im.ErrPermissionDenied)
 		must(t, c.Open("alice", "d"))
 	})
-	t.Run("a user has so many sessions and no more, and closing one makes room", func(t *testing.T) {
+	t.Run("a user has so many sessions and no more, and closing one makes room", func(t *testing.T) { // [P42]
 		srv := setup(t, im.Config{Limits: im.Limits{SessionsPerUser: 2}})
 		first := srv.Connect("alice")
 		srv.Connect("alice")
@@ -132,7 +138,7 @@ func TestSessionOpen(t *testing.T) {
 	})
 }
 
-func TestSessionTimes(t *testing.T) {
+func TestSessionTimes(t *testing.T) { // [P25] [P27]
 	t.Run("15 s to open", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := setup(t, im.Config{})
@@ -185,7 +191,7 @@ func TestSessionTimes(t *testing.T) {
 }
 
 // A cookie counts only where the request proves the server's own origin.
-func TestCookies(t *testing.T) {
+func TestCookies(t *testing.T) { // [P21] [P51]
 	srv := setup(t, im.Config{
 		AllowedOrigins: []string{"https://partner.example"},
 		Auth: im.AuthenticatorFunc(func(_ context.Context, h *im.Handshake) (im.Identity, error) {
@@ -347,7 +353,7 @@ func TestBatchRunsInOrder(t *testing.T) {
 	if err := c.Stray(); err == nil {
 		t.Error("a batch of 65 was taken")
 	}
-	t.Run("what is wrong with one of them is answered to that one", func(t *testing.T) {
+	t.Run("what is wrong with one of them is answered to that one", func(t *testing.T) { // [P106]
 		c.Raw([]byte(`[{"jsonrpc":"1.0","id":2001,"method":"ping"},{"jsonrpc":"2.0","method":"ping"},{"jsonrpc":"2.0","id":2002,"method":"no.such"},` +
 			`{"jsonrpc":"2.0","id":2003,"method":"user.get","params":{"users":5}},17,{"jsonrpc":"2.0","id":2004,"method":"ping"}]`))
 		for id, reason := range map[int64]string{2001: "invalid_request", 2002: "method_not_found", 2003: "invalid_argument"} {

@@ -19,7 +19,7 @@ import (
 	"example.com/h5im/transport/pipe"
 )
 
-func TestShutdown(t *testing.T) {
+func TestShutdown(t *testing.T) { // [P32]
 	t.Run("clients are told, running sends finish, connections end with a code to reconnect", func(t *testing.T) {
 		srv := setup(t, im.Config{})
 		alice := srv.Connect("alice")

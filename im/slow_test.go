@@ -12,7 +12,7 @@ import (
 
 // [promise 7] A client that does not read loses its queued events to one gap
 // per conversation, slows nobody, and repairs when it reads again.
-func TestSlowClientGetsAGapAndCatchesUp(t *testing.T) {
+func TestSlowClientGetsAGapAndCatchesUp(t *testing.T) { // [P31] [P96]
 	srv := setup(t, im.Config{Limits: im.Limits{SendQueueBytes: 20_000, SendQueueFrames: 50}})
 	alice, slow, fast := srv.Connect("alice"), srv.Connect("bob"), srv.Connect("bob")
 	resume := slow.Pause()
@@ -70,7 +70,7 @@ func TestSlowClientGetsAGapAndCatchesUp(t *testing.T) {
 
 // A client that reads nothing at all is cut off in the end, and nobody waits
 // for it.
-func TestStalledClientIsCutOff(t *testing.T) {
+func TestStalledClientIsCutOff(t *testing.T) { // [P31]
 	synctest.Test(t, func(t *testing.T) {
 		srv := setup(t, im.Config{})
 		alice, stalled, other := srv.Connect("alice"), srv.Connect("bob"), srv.Connect("bob")

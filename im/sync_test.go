@@ -37,7 +37,7 @@ func catchUp(t testing.TB, c *imtest.Client, cursor string, limit int) (rows []i
 	}
 }
 
-func TestSync(t *testing.T) {
+func TestSync(t *testing.T) { // [P72] [P73] [P74] [P76]
 	t.Run("a snapshot, then only what changed, at every page size", func(t *testing.T) {
 		for limit := 1; limit <= 8; limit++ {
 			srv := setup(t, im.Config{})
@@ -139,7 +139,7 @@ func TestSync(t *testing.T) {
 			t.Errorf("%+v", row)
 		}
 	})
-	t.Run("unread is what others wrote since the marker", func(t *testing.T) {
+	t.Run("unread is what others wrote since the marker", func(t *testing.T) { // [P91]
 		srv := setup(t, im.Config{})
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")
 		for i := range 5 {
@@ -167,7 +167,7 @@ func TestSync(t *testing.T) {
 			t.Errorf("the sender sees %+v", row)
 		}
 	})
-	t.Run("who was removed learns it once, and nothing else", func(t *testing.T) {
+	t.Run("who was removed learns it once, and nothing else", func(t *testing.T) { // [P75]
 		srv := setup(t, im.Config{})
 		owner, gone := srv.Connect("owner"), srv.Connect("gone")
 		g := group(t, owner, "gone")
@@ -211,7 +211,7 @@ func (s *rewound) Info(ctx context.Context) (store.Info, error) {
 	return info, err
 }
 
-func TestHistory(t *testing.T) {
+func TestHistory(t *testing.T) { // [P63] [P64] [P65] [P66]
 	srv := setup(t, im.Config{})
 	alice := srv.Connect("alice")
 	id := im.DirectID("alice", "bob")
@@ -264,7 +264,7 @@ func TestHistory(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
-	t.Run("changes since a rev are complete at every page size", func(t *testing.T) {
+	t.Run("changes since a rev are complete at every page size", func(t *testing.T) { // [P67] [P69]
 		for _, limit := range []int{1, 7, 50, 100} {
 			rev, n := int64(40), 0
 			for more := true; more; {
@@ -277,7 +277,7 @@ func TestHistory(t *testing.T) {
 			}
 		}
 	})
-	t.Run("too many changes reset, but not those within what a client holds", func(t *testing.T) {
+	t.Run("too many changes reset, but not those within what a client holds", func(t *testing.T) { // [P68] [P71]
 		srv := setup(t, im.Config{Limits: im.Limits{Changes: 5}})
 		alice := srv.Connect("alice")
 		for i := range 6 {
@@ -298,14 +298,14 @@ func TestHistory(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
-	t.Run("a rev from the future resets", func(t *testing.T) {
+	t.Run("a rev from the future resets", func(t *testing.T) { // [P71]
 		var r im.ChangesResult
 		must(t, alice.Call("message.changes", im.ChangesParams{Conversation: id, Rev: 999}, &r))
 		if !r.Reset || r.Rev != 120 {
 			t.Errorf("%+v", r)
 		}
 	})
-	t.Run("within is checked", func(t *testing.T) {
+	t.Run("within is checked", func(t *testing.T) { // [P68]
 		e := refused(t, alice.Call("message.changes", im.ChangesParams{Conversation: id, Within: [][2]int64{{1, 2}, {5, 4}}}, nil), im.ErrInvalidArgument)
 		if e.Field != "within[1]" {
 			t.Errorf("field %q", e.Field)
