@@ -1,10 +1,12 @@
 package im_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/h5im/im"
 	"example.com/h5im/transport/websocket"
@@ -74,6 +76,61 @@ func TestPOST(t *testing.T) { // [P18] [P19] [P20] [P22] [P23] [P24] [P106]
 		}
 		if h := do("POST", "/rpc", ping, media, "application/json", bearer, "Bearer alice").Header(); h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("without an origin: %v", h)
+		}
+	})
+	t.Run("a preflight answers what a browser asks before a request with a token", func(t *testing.T) {
+		h := do("OPTIONS", "/rpc", "", "Origin", "https://partner.example", "Access-Control-Request-Method", "POST").Header()
+		if h.Get("Access-Control-Allow-Methods") != "POST" || h.Get("Access-Control-Max-Age") == "" ||
+			!strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Content-Type") {
+			t.Errorf("%v", h)
+		}
+	})
+	t.Run("either notation is answered in its own", func(t *testing.T) {
+		packed := string([]byte{0x83}) + "\xa7jsonrpc\xa32.0\xa2id\x07\xa6method\xa4ping"
+		for _, m := range []string{"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"} {
+			w := do("POST", "/rpc", packed, media, m, bearer, "Bearer alice")
+			if w.Code != 200 || w.Header().Get(media) != m || !strings.Contains(w.Body.String(), "\xaaserverTime") {
+				t.Errorf("%s: %d %v %q", m, w.Code, w.Header(), w.Body)
+			}
+		}
+		w := do("POST", "/rpc", ping, media, "application/json; charset=utf-8", bearer, "Bearer alice")
+		if h := w.Header(); h.Get(media) != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%v", h)
+		}
+	})
+	t.Run("an array is answered with an array, and what is wrong in it alone is wrong", func(t *testing.T) {
+		w := do("POST", "/rpc", "["+ping+"]", media, "application/json", bearer, "Bearer alice")
+		if !strings.HasPrefix(w.Body.String(), `[{`) {
+			t.Errorf("%s", w.Body)
+		}
+		w = do("POST", "/rpc", `[7,`+ping+`]`, media, "application/json", bearer, "Bearer alice")
+		if body := w.Body.String(); !strings.Contains(body, `"id":null`) || !strings.Contains(body, "-32600") || !strings.Contains(body, "serverTime") {
+			t.Errorf("%s", body)
+		}
+	})
+	t.Run("a refusal says how to authenticate, and when to come again", func(t *testing.T) {
+		if h := do("POST", "/rpc", ping, media, "application/json").Header(); h.Get("WWW-Authenticate") != "Bearer" || h.Get("Retry-After") != "" {
+			t.Errorf("%v", h)
+		}
+		busy := setup(t, im.Config{Auth: im.AuthenticatorFunc(func(context.Context, *im.Handshake) (im.Identity, error) {
+			e := *im.ErrRateLimited
+			e.RetryAfter = 1500 * time.Millisecond
+			return im.Identity{}, &e
+		})})
+		code, body := postAs(busy, "alice", ping)
+		if code != http.StatusTooManyRequests || !strings.Contains(body, `"retryAfterMs":1500`) {
+			t.Errorf("%d %s", code, body)
+		}
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/rpc", strings.NewReader(ping))
+		r.Header.Set(media, "application/json")
+		if busy.ServeHTTP(w, r); w.Header().Get("Retry-After") != "2" || w.Header().Get("WWW-Authenticate") != "" {
+			t.Errorf("%v", w.Header())
+		}
+		odd := setup(t, im.Config{Auth: im.AuthenticatorFunc(func(context.Context, *im.Handshake) (im.Identity, error) {
+			return im.Identity{}, im.ErrMethodNotFound // no status at all
+		})})
+		if code, _ := postAs(odd, "alice", ping); code != http.StatusServiceUnavailable {
+			t.Errorf("%d", code)
 		}
 	})
 	t.Run("what the permission needs a session for says so", func(t *testing.T) {
