@@ -52,7 +52,7 @@ func newApp(ctx context.Context, data string) (*app, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/im/", http.StripPrefix("/im", chat))
-	mux.Handle("POST /login", http.NewCrossOriginProtection().Handler(http.HandlerFunc(in.login)))
+	mux.Handle("POST /login", in.loginRoute())
 	mux.HandleFunc("GET /people", servePeople)
 	mux.HandleFunc("GET /avatar/{file}", serveAvatar)
 	mux.Handle("/", servePage())

@@ -123,14 +123,32 @@ func TestLogin(t *testing.T) {
 			body   string
 			header http.Header
 			want   int
+			reason string
 		}{
-			{"user=alice", form, http.StatusUnsupportedMediaType},
-			{`{"user":`, asJSON, http.StatusBadRequest},
-			{`{"user":"` + strings.Repeat("a", 2000) + `"}`, asJSON, http.StatusBadRequest},
-			{`{"user":"alice"}`, cross, http.StatusForbidden},
+			{"user=alice", form, http.StatusUnsupportedMediaType, "invalid_request"},
+			{`{"user":`, asJSON, http.StatusBadRequest, "parse_error"},
+			{`{"user":"alice"} and more`, asJSON, http.StatusBadRequest, "parse_error"},
+			{`{"user":5}`, asJSON, http.StatusBadRequest, "parse_error"},
+			{`{"user":"` + strings.Repeat("a", 2000) + `"}`, asJSON, http.StatusBadRequest, "parse_error"},
+			{`{}`, asJSON, http.StatusUnprocessableEntity, "invalid_argument"},
+			{`{"user":"Alice"}`, asJSON, http.StatusUnprocessableEntity, "invalid_argument"},
+			{`{"user":"alice"}`, cross, http.StatusForbidden, "permission_denied"},
 		} {
-			if resp := serve(a, http.MethodPost, "/login", c.body, c.header); resp.StatusCode != c.want || len(resp.Cookies()) != 0 {
-				t.Errorf("%.30s: %s", c.body, resp.Status)
+			resp := serve(a, http.MethodPost, "/login", c.body, c.header)
+			var answer struct {
+				Token string
+				Error struct {
+					Code    int
+					Message string
+					Data    struct{ Reason string }
+				}
+			}
+			err := json.NewDecoder(resp.Body).Decode(&answer)
+			if err != nil || resp.StatusCode != c.want || answer.Error.Code != c.want || answer.Error.Data.Reason != c.reason || answer.Error.Message == "" {
+				t.Errorf("%.30s: %s %+v %v", c.body, resp.Status, answer, err)
+			}
+			if len(resp.Cookies()) != 0 || answer.Token != "" {
+				t.Errorf("%.30s signed somebody in", c.body)
 			}
 		}
 	})

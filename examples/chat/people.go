@@ -69,7 +69,7 @@ func servePeople(w http.ResponseWriter, _ *http.Request) {
 	for i, p := range people {
 		list[i] = profile{p.ID, p.Name, "/avatar/" + p.ID + ".svg"}
 	}
-	writeJSON(w, list)
+	writeJSON(w, http.StatusOK, list)
 }
 
 // avatarTones are backgrounds on which white letters have a contrast of 4.5.
