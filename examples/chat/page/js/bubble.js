@@ -16,6 +16,18 @@ export function plainText(message) {
 const address = /\bhttps?:\/\/[^\s<>"'“”‘’（）()，。！？；、]+/gu;
 const onlySymbols = /^(?:\p{Extended_Pictographic}(?:[\u{1f3fb}-\u{1f3ff}]|\u200d|\ufe0f)*){1,3}$/u;
 
+/** A text that is longer, in characters or lines, is shown in part. */
+const longest = { characters: 1600, lines: 40 };
+const excerpt = { characters: 1200, lines: 30 };
+
+/** The first part of a long text; all of one that is not. */
+function partOf(text) {
+  const lines = text.split('\n');
+  let part = lines.length > longest.lines ? lines.slice(0, excerpt.lines).join('\n') : text;
+  if (part.length > longest.characters) part = part.slice(0, excerpt.characters).replace(/[\ud800-\udbff]$/, '');
+  return part;
+}
+
 /** Text with its web addresses as links. */
 function textWithLinks(text) {
   const parts = [];
@@ -43,15 +55,15 @@ const stateWords = {
 };
 
 /** What a row looks like, as a string: equal means that nothing is to be drawn. */
-export function looks(row, { state, group, profile }) {
+export function looks(row, { state, group, profile, folded }) {
   const { message, error } = row.item;
   const who = group && !row.own ? `${profile.name} ${profile.avatar}` : '';
-  return [row.first, row.last, state, error?.reason, message.rev, message.seq, message.time, who].join('|');
+  return [row.first, row.last, state, error?.reason, message.rev, message.seq, message.time, folded, who].join('|');
 }
 
 /**
  * Draws a row into its element.
- * @param view {state, group, profile, retry(item), discard(item)}
+ * @param view {state, group, profile, folded, unfold(), retry(item), discard(item)}
  */
 export function drawMessage(element, row, view) {
   const { message, error } = row.item;
@@ -65,11 +77,16 @@ export function drawMessage(element, row, view) {
   element.classList.toggle('with-avatar', withAvatar);
 
   const text = plainText(message);
+  const part = view.folded ? partOf(text) : text;
   const plain = message.recalled || typeof message.content?.text !== 'string';
   const bubble = h(
     'div',
     { class: onlySymbols.test(text) ? 'bubble symbols' : 'bubble' },
-    h('span', { class: plain ? 'text gone' : 'text', dir: 'auto' }, plain ? text : textWithLinks(text)),
+    h('span', { class: plain ? 'text gone' : 'text' }, plain ? part : textWithLinks(part)),
+    part !== text && [
+      '… ',
+      h('button', { class: 'link-button', type: 'button', on: { click: view.unfold } }, t('showAll')),
+    ],
     meta(row, state),
   );
   element.replaceChildren(

@@ -15,8 +15,10 @@ async function tokenOf(user) {
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ user }),
   });
-  if (!response.ok) throw new Error(`login answered ${response.status}`);
-  return (await response.json()).token;
+  const { token, error } = await response.json();
+  // With a reason that trying again does not change the SDK gives up, and says so.
+  if (error) throw new IMClient.IMError(error.data.reason, error.message);
+  return token;
 }
 
 /** The chat of one user. Its events: connection, list, profiles, markers, message, member. */
@@ -26,7 +28,9 @@ export class Chat {
   #timelines = new Map();
   #people = new Map();
   #asked = new Set();
+  #wanted = [];
   #outgoing = new Map();
+  #reading = new Map();
   #delivered = new Map();
 
   constructor(user) {
@@ -35,6 +39,7 @@ export class Chat {
     /** 'loading', 'ready' or 'failed'. */
     this.listState = 'loading';
     this.listError = null;
+    /** The one with the newest message first, those on their way included. */
     this.conversations = [];
     // The token stays in the memory of this tab.
     this.#client = new IMClient({ appId: 'demo', getToken: () => tokenOf(user) });
@@ -57,14 +62,13 @@ export class Chat {
         this.#timelines.get(id)?.close();
         this.#timelines.delete(id);
       }
-      this.conversations = client.conversations.list();
-      this.#emit('list');
+      this.#list();
       for (const c of changed) if (c.kind === 'direct') this.#emit('markers', c.id);
     });
     client.on('outgoing', (outgoing) => {
       if (outgoing.status === 'sent' || outgoing.status === 'cancelled') this.#outgoing.delete(outgoing.clientId);
       else this.#outgoing.set(outgoing.clientId, outgoing);
-      this.#emit('list');
+      this.#list();
     });
     client.on('member', ({ conversation }) => this.#emit('member', conversation));
     client.on('session', () => {
@@ -76,6 +80,12 @@ export class Chat {
       if (message.from !== this.me.id) this.#deliver(message.conversation, message.seq);
     });
     client.init();
+  }
+
+  #list() {
+    const time = (c) => Math.max(c.lastMessage?.time ?? c.createdAt ?? 0, this.lastOf(c.id)?.message.time ?? 0);
+    this.conversations = this.#client.conversations.list().sort((a, b) => time(b) - time(a));
+    this.#emit('list');
   }
 
   /** Calls listener for an event. Returns off. */
@@ -109,13 +119,18 @@ export class Chat {
     return { id, name: name || id, avatar };
   }
 
+  /** Asks once for each, and for all of one moment together: a list of hundreds is drawn once more, not hundreds of times. */
   #ask(id) {
     if (this.#asked.has(id)) return;
     this.#asked.add(id);
-    this.#client.contacts.profiles([id]).then(
-      () => this.#emit('profiles'),
-      () => this.#asked.delete(id),
-    );
+    if (this.#wanted.push(id) > 1) return;
+    queueMicrotask(() => {
+      const ids = this.#wanted.splice(0);
+      this.#client.contacts.profiles(ids).then(
+        () => this.#emit('profiles'),
+        () => ids.forEach((failed) => this.#asked.delete(failed)),
+      );
+    });
   }
 
   /** Whom one may want to write to. */
@@ -163,8 +178,10 @@ export class Chat {
 
   markRead(id, seq) {
     const c = this.conversation(id);
-    if (!c || c.unread === 0 || seq <= c.readSeq) return;
-    this.#client.conversations.markRead(id, seq).catch(() => {}); // the next look repeats it
+    if (!c || c.unread === 0 || seq <= Math.max(c.readSeq, this.#reading.get(id) ?? 0)) return;
+    this.#reading.set(id, seq);
+    const ended = () => this.#reading.get(id) === seq && this.#reading.delete(id);
+    this.#client.conversations.markRead(id, seq).then(ended, ended); // after a failure the next look repeats it
   }
 
   /** How far the other one of a direct conversation has come. */
@@ -288,7 +305,7 @@ export class Chat {
         return source.loading || (!source.loaded && !source.error);
       },
       get error() {
-        return source.error ?? olderError;
+        return source.loaded ? olderError : source.error;
       },
       async older() {
         olderError = null;

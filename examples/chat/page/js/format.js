@@ -16,9 +16,9 @@ function daysAgo(ms) {
   return Math.round((midnight(new Date()) - midnight(new Date(ms))) / 86_400_000);
 }
 
-/** "14:05" */
+/** "09:05", or "9:05 AM" where people say so. */
 export function clockTime(ms) {
-  return format({ hour: 'numeric', minute: '2-digit' }).format(ms);
+  return format({ timeStyle: 'short' }).format(ms);
 }
 
 /** For a list: the hour of today, else the day. */

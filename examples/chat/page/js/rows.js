@@ -9,14 +9,14 @@ const togetherMs = 5 * 60_000;
 /**
  * @param items of the timeline, oldest first
  * @param me my user id
- * @param unreadAfter the seq that the divider stands behind; 0: no divider
+ * @param unreadAfter the seq that the divider stands behind; null: no divider
  * @returns rows with a key: {kind: 'day' | 'divider' | 'gap' | 'notice' | 'message', ...}
  */
 export function toRows(items, me, unreadAfter) {
   const rows = [];
   let day = '';
   let previous = null;
-  let divided = unreadAfter === 0;
+  let divided = unreadAfter === null;
   for (const item of items) {
     if (item.kind === 'gap') {
       rows.push({ kind: 'gap', key: item.key, item });

@@ -48,7 +48,8 @@ export function timelineView(chat, conversation, memory, signal) {
   const floatingDay = h('div', { class: 'floating-day', 'aria-hidden': 'true' });
   const element = h('div', { class: 'timeline' }, log, floatingDay, newest, empty);
 
-  let unreadAfter = conversation.unread > 0 ? conversation.readSeq : 0;
+  /** The divider stands behind this seq; null: there is none. */
+  let unreadAfter = conversation.unread > 0 ? conversation.readSeq : null;
   let placed = false;
   let atEnd = true;
   /** Newest seq that has been on the screen. */
@@ -90,6 +91,8 @@ export function timelineView(chat, conversation, memory, signal) {
       state: stateOf(row),
       group,
       profile: chat.profile(row.item.message.from),
+      folded: !made.unfolded,
+      unfold: () => unfold(made, row),
       retry: (item) => chat.retry(item),
       discard: (item) => {
         log.focus({ preventScroll: true });
@@ -100,6 +103,14 @@ export function timelineView(chat, conversation, memory, signal) {
     if (made.looks === now) return;
     made.looks = now;
     drawMessage(made, row, view);
+  }
+
+  /** Shows the whole of a long message. It grows downwards: what is read stays where it is. */
+  function unfold(made, row) {
+    made.unfolded = true;
+    drawRow(made, row);
+    made.focus({ preventScroll: true });
+    soon();
   }
 
   function stateOf({ own, item }) {
@@ -139,8 +150,9 @@ export function timelineView(chat, conversation, memory, signal) {
       older.replaceChildren(h('span', null, t('threadBegin')));
     }
     empty.hidden = items.length > 0;
-    if (items.length > 0) return;
-    if (error) {
+    if (items.length > 0) {
+      empty.replaceChildren();
+    } else if (error) {
       empty.replaceChildren(
         icon('warning'),
         h('h2', null, t('threadFailed')),
@@ -157,12 +169,12 @@ export function timelineView(chat, conversation, memory, signal) {
 
   // --- the place
 
-  /** The first row that is on the screen, and where. */
+  /** The first message that is on the screen, and where. Days, dividers and gaps move when older ones come. */
   function anchorRow() {
     const top = log.getBoundingClientRect().top;
-    for (const row of rows.children) {
+    for (const row of rows.querySelectorAll('.message, .notice')) {
       const box = row.getBoundingClientRect();
-      if (box.bottom > top && !row.classList.contains('day')) return { element: row, top: box.top };
+      if (box.bottom > top) return { element: row, top: box.top };
     }
     return null;
   }
@@ -171,8 +183,8 @@ export function timelineView(chat, conversation, memory, signal) {
   function reachesUnread(items) {
     const first = items.find((i) => i.message?.seq)?.message.seq ?? 0;
     return (
+      unreadAfter === null ||
       first <= unreadAfter + 1 ||
-      unreadAfter === 0 ||
       items.length >= unreadReach ||
       !timeline.more ||
       Boolean(timeline.error)
@@ -328,7 +340,7 @@ export function timelineView(chat, conversation, memory, signal) {
     focus: () => log.focus({ preventScroll: true }),
     /** After one's own message: nothing above it is new any more. */
     sent() {
-      unreadAfter = 0;
+      unreadAfter = null;
       atEnd = true;
       draw();
     },
