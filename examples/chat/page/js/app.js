@@ -94,6 +94,8 @@ export function appView(chat, kept, redraw, signal) {
   }
 
   function nothing() {
+    if (chat.listState === 'ready' && chat.conversations.length === 0)
+      return h('div', { class: 'empty' }, h('p', null, t('pickNone')));
     return h('div', { class: 'empty' }, icon('chat'), h('h2', null, t('pickTitle')), h('p', null, t('pickHint')));
   }
 
@@ -117,6 +119,8 @@ export function appView(chat, kept, redraw, signal) {
       const here = threadPane.contains(document.activeElement);
       open.id = null;
       show(here);
+    } else if (!id) {
+      threadPane.replaceChildren(nothing());
     }
     drawTitle();
   }

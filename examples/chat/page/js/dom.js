@@ -34,11 +34,15 @@ function fill(element, attributes, children) {
 
 /**
  * Makes the children of parent those of rows, in order, and keeps the elements
- * of rows that stay. A row has a key; make and update get the row.
+ * of rows that stay; what is no row goes. A row has a key; make and update get
+ * the row.
  */
 export function keyed(parent, rows, make, update) {
   const old = new Map();
-  for (const child of parent.children) old.set(child.rowKey, child);
+  for (const child of [...parent.children]) {
+    if (child.rowKey === undefined) child.remove();
+    else old.set(child.rowKey, child);
+  }
   let next = parent.firstElementChild;
   for (const row of rows) {
     let element = old.get(row.key);

@@ -21,13 +21,18 @@ export function listView(chat, drafts, begin, signal) {
     autocomplete: 'off',
     spellcheck: 'false',
   });
+  const clear = h(
+    'button',
+    { class: 'icon-button', type: 'button', hidden: true, 'aria-label': t('searchClear'), on: { click: clearSearch } },
+    icon('close'),
+  );
   const list = h('ul', { 'aria-label': t('conversations') });
   const empty = h('div', { class: 'empty', hidden: true });
   const nav = h('nav', { class: 'conversations', 'aria-label': t('conversations') }, list, empty);
   const element = h(
     'div',
     { class: 'list' },
-    h('div', { class: 'search', role: 'search' }, icon('search'), search),
+    h('div', { class: 'search', role: 'search' }, icon('search'), search, clear),
     nav,
   );
 
@@ -47,8 +52,15 @@ export function listView(chat, drafts, begin, signal) {
     });
   }
 
+  function clearSearch() {
+    search.value = '';
+    draw();
+    search.focus();
+  }
+
   function draw() {
     const shown = found();
+    clear.hidden = search.value === '';
     const open = currentRoute().conversation;
     if (!shown.some((c) => c.id === stop)) stop = shown.some((c) => c.id === open) ? open : (shown[0]?.id ?? '');
     const loading = chat.listState === 'loading' && chat.conversations.length === 0;
@@ -186,8 +198,7 @@ export function listView(chat, drafts, begin, signal) {
     } else if (e.key === 'Escape' && search.value) {
       e.preventDefault();
       e.stopPropagation();
-      search.value = '';
-      draw();
+      clearSearch();
     }
   });
 

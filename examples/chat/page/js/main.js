@@ -21,7 +21,7 @@ function draw() {
   life = new AbortController();
   document.documentElement.lang = locale();
   shown?.remove();
-  shown = chat ? appView(chat, kept, draw, life.signal) : welcome(draw);
+  shown = chat ? appView(chat, kept, draw, life.signal) : welcome(user, draw);
   document.body.prepend(shown);
 }
 

@@ -13,11 +13,12 @@ const samples = [
 
 export const validName = /^[a-z0-9_-]{1,32}$/;
 
-export function welcome(redraw) {
+/** @param refused a name that is none, from the address */
+export function welcome(refused, redraw) {
   document.title = t('appName');
   const problem = h(
     'p',
-    { class: 'error-text', id: 'name-problem', role: 'alert', hidden: true },
+    { class: 'error-text', id: 'name-problem', role: 'alert', hidden: !refused },
     t('welcomeNameWrong'),
   );
   const field = h('input', {
@@ -29,6 +30,8 @@ export function welcome(redraw) {
     spellcheck: 'false',
     maxlength: '32',
     placeholder: t('welcomeNameHint'),
+    prop: { value: refused },
+    'aria-invalid': String(refused !== ''),
     'aria-describedby': 'name-problem',
   });
   const submit = (e) => {

@@ -39,6 +39,7 @@ export const en = {
 
   pickTitle: 'Choose a conversation',
   pickHint: 'Select one on the left, or begin a new one.',
+  pickNone: 'Your messages will be here',
   goneTitle: 'This conversation is not here',
   goneHint: 'You are no longer in it, or it never was.',
   backToList: 'Back to the conversations',
@@ -67,6 +68,7 @@ export const en = {
   stateFailed: 'Not sent',
   failure: ({ why }) => `Not sent. ${why}`,
   discard: 'Discard',
+  showAll: 'Show all',
   announce: ({ name, text }) => `${name}: ${text}`,
 
   write: 'Write a message',
@@ -113,7 +115,6 @@ export const en = {
   leaveText: 'You will no longer see its messages, earlier ones included.',
   leaveOwner: 'The only owner cannot leave.',
   membersFailed: 'The members could not be loaded.',
-  moreMembers: 'Show more',
 
   errorUnknown: 'Something went wrong.',
   reasons: {
@@ -128,6 +129,7 @@ export const en = {
     not_found: 'It is not there, or not yours to see.',
     conflict: 'This was used for something else.',
     last_owner: 'The only owner cannot leave.',
+    too_many: 'These are too many at once.',
     too_large: 'It is too long.',
     invalid_argument: 'The server did not accept it.',
     rate_limited: 'Too fast. Wait a moment.',

@@ -19,7 +19,7 @@ export const zh = {
   searchClear: '清除搜索',
   newConversation: '新建会话',
   listEmpty: '还没有会话',
-  listEmptyHint: '给某个人发消息，或者拉几个人建一个群。',
+  listEmptyHint: '给谁发条消息，或者建一个群。',
   listNothing: '没有找到',
   listNothingHint: ({ query }) => `没有与“${query}”匹配的会话。`,
   listFailed: '会话列表加载失败',
@@ -36,6 +36,7 @@ export const zh = {
 
   pickTitle: '选择一个会话',
   pickHint: '从左侧选择，或者新建一个。',
+  pickNone: '消息会显示在这里',
   goneTitle: '找不到这个会话',
   goneHint: '你已不在其中，或者它并不存在。',
   backToList: '返回会话列表',
@@ -64,6 +65,7 @@ export const zh = {
   stateFailed: '未发送',
   failure: ({ why }) => `未发送：${why}`,
   discard: '删除',
+  showAll: '查看全部',
   announce: ({ name, text }) => `${name}：${text}`,
 
   write: '输入消息',
@@ -110,7 +112,6 @@ export const zh = {
   leaveText: '你将不再看到群里的消息，包括以前的消息。',
   leaveOwner: '唯一的群主不能退出。',
   membersFailed: '成员加载失败。',
-  moreMembers: '显示更多',
 
   errorUnknown: '出了点问题。',
   reasons: {
@@ -125,6 +126,7 @@ export const zh = {
     not_found: '不存在，或者你无权查看。',
     conflict: '已被其他内容占用。',
     last_owner: '唯一的群主不能退出。',
+    too_many: '一次太多了。',
     too_large: '内容太长。',
     invalid_argument: '服务器没有接受。',
     rate_limited: '太快了，请稍等。',
