@@ -8,33 +8,46 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
 func main() {
-	if err := run(); err != nil {
+	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to serve on")
+	data := flag.String("data", "chat-data/existing", "`directory` to keep the chat in")
+	partner := flag.String("partner", "https://partner.example", "`origin` of other pages that may use the chat, with a token")
+	flag.Parse()
+	if err := run(*addr, *data, *partner); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run() error {
-	site := newSite(time.Now)
-	chat, err := newChat(site, "chat-data/existing", "https://partner.example")
+func run(addr, data, partner string) error {
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	web := &http.Server{Addr: "127.0.0.1:8080", Handler: routes(site, chat), ReadHeaderTimeout: 10 * time.Second}
+	defer listener.Close()
+	site := newSite(time.Now)
+	chat, err := newChat(site, data, partner)
+	if err != nil {
+		return err
+	}
+	web := &http.Server{Handler: routes(site, chat), ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
 	for _, u := range site.users {
 		log.Printf("%s signs in with the password %s", u.ID, u.password)
 	}
-	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt)
-	failed := make(chan error, 1)
-	go func() { failed <- web.ListenAndServe() }()
-	log.Printf("http://%s", web.Addr)
+	log.Printf("http://%s", listener.Addr())
+
+	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	select {
 	case err = <-failed:
 	case <-stop.Done():

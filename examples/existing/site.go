@@ -89,35 +89,42 @@ func (s *site) logout(w http.ResponseWriter, r *http.Request) {
 }
 
 var homePage = template.Must(template.New("home").Parse(`<!doctype html>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>The site</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>The site</title><link rel="icon" href="data:,">
 {{if .}}<p>Hello, {{.Name}}.</p><form method="post" action="/logout"><button>Sign out</button></form>
-<ul id="messages" aria-label="Messages"></ul>
-<form id="write"><input name="to" placeholder="to" required> <input name="text" placeholder="message" required> <button>Send</button></form>
+<ul id="messages" aria-label="Messages" aria-live="polite"></ul>
+<form id="write"><label>To <input name="to" required></label> <label>Message <input name="text" required></label> <button>Send</button></form>
 <script src="/im/sdk/h5-im-sdk.js"></script><script src="/home.js"></script>
-{{else}}<form method="post" action="/login"><input name="user" autocomplete="username" placeholder="user">
-<input name="password" type="password" autocomplete="current-password" placeholder="password"> <button>Sign in</button></form>{{end}}`))
+{{else}}<form method="post" action="/login"><label>User <input name="user" autocomplete="username"></label>
+<label>Password <input name="password" type="password" autocomplete="current-password"></label> <button>Sign in</button></form>{{end}}`))
 
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	var who *user
 	if u, _, ok := s.current(r); ok {
 		who = &u
 	}
-	w.Header().Set("Content-Security-Policy", "default-src 'self'")
+	w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src data:")
 	_ = homePage.Execute(w, who)
 }
 
 // homeScript needs no token: the cookie says who it is.
 const homeScript = `const imClient = new IMClient({ appId: 'site' });
 imClient.init();
-imClient.onMessage((m) => {
+
+function show(who, text) {
   const line = document.createElement('li');
-  line.textContent = m.from + ': ' + m.content.text;
+  line.textContent = who + ': ' + text;
   document.querySelector('#messages').append(line);
-});
+}
+
+imClient.onMessage((m) => show(m.from, m.content.text));
+
 document.querySelector('#write').addEventListener('submit', (e) => {
   e.preventDefault();
   const { to, text } = e.target.elements;
-  imClient.sendMessage({ to: to.value, content: text.value });
+  imClient.sendMessage({ to: to.value, content: text.value }).then(
+    (m) => show('you to ' + to.value, m.content.text),
+    (error) => show('not sent', error.message),
+  );
   text.value = '';
 });
 `
