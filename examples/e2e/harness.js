@@ -24,10 +24,10 @@ const flags = [
   '--disable-sync',
 ];
 
-/** Builds the chat once. */
-export function build() {
-  const binary = join(temporary, 'chat');
-  execFileSync('go', ['build', '-o', binary, '.'], { cwd: join(here, '..', 'chat'), stdio: 'inherit' });
+/** Builds an example. */
+export function build(example = 'chat') {
+  const binary = join(temporary, example);
+  execFileSync('go', ['build', '-o', binary, '.'], { cwd: join(here, '..', example), stdio: 'inherit' });
   return binary;
 }
 
@@ -35,12 +35,50 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: flags });
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
   const { port } = server.address();
   await new Promise((closed) => server.close(closed));
   return port;
+}
+
+/** Runs a program in a directory of its own until it has said what is waited for. */
+export class Program {
+  #process;
+  #cwd = mkdtempSync(join(temporary, 'cwd-'));
+  said = '';
+
+  constructor(binary, ...args) {
+    this.binary = binary;
+    this.args = args;
+  }
+
+  async start(until) {
+    const child = spawn(this.binary, this.args, { cwd: this.#cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = child;
+    this.said = '';
+    await new Promise((ready, failed) => {
+      const hear = (b) => {
+        this.said += b;
+        if (until.test(this.said)) ready();
+      };
+      child.stdout.on('data', hear);
+      child.stderr.on('data', hear);
+      child.once('exit', (code) => failed(new Error(`${this.binary} ended with ${code}: ${this.said}`)));
+    });
+    child.removeAllListeners('exit');
+    return this;
+  }
+
+  /** Stops as Ctrl+C does, and returns the exit code. */
+  async stop() {
+    const child = this.#process;
+    if (!child || child.exitCode !== null) return child?.exitCode;
+    const ended = new Promise((done) => child.once('exit', done));
+    child.kill('SIGINT');
+    return ended;
+  }
 }
 
 /** A chat server that can be stopped and started again on the same port and data. */
@@ -145,28 +183,75 @@ export const lostServer =
 export class Network {
   #cut = false;
   #sockets = new Set();
+  #refused = new Map();
+  /** Every request of the page: {method, params}. */
+  asked = [];
 
   prepare = (page) => {
     this.page = page;
     return page.routeWebSocket('**/im/ws**', (socket) => {
       if (this.#cut) return socket.close({ code: 1001 });
       this.#sockets.add(socket);
-      socket.connectToServer();
+      const server = socket.connectToServer();
+      socket.onMessage((frame) => {
+        const passed = [];
+        for (const request of [JSON.parse(frame)].flat()) {
+          this.asked.push(request);
+          const error = this.#refused.get(request.method);
+          if (error === null) continue;
+          if (error) socket.send(JSON.stringify({ jsonrpc: '2.0', id: request.id, error }));
+          else passed.push(request);
+        }
+        if (passed.length > 0) server.send(JSON.stringify(passed.length > 1 ? passed : passed[0]));
+      });
     });
   };
 
-  async cut() {
+  /** Answers an operation with an error, as the server would. */
+  refuse(method, code, reason) {
+    this.#refused.set(method, { code, message: `refused by the test: ${reason}`, data: { reason } });
+  }
+
+  /** Leaves an operation without an answer. */
+  ignore(method) {
+    this.#refused.set(method, null);
+  }
+
+  allow(method) {
+    this.#refused.delete(method);
+  }
+
+  /** Says something as the server. */
+  notify(method, params) {
+    for (const socket of this.#sockets) socket.send(JSON.stringify({ jsonrpc: '2.0', method, params }));
+  }
+
+  /** Ends the connections, and lets none begin. */
+  async close() {
     this.#cut = true;
-    await this.page.context().setOffline(true);
     for (const socket of this.#sockets) await socket.close({ code: 1001 });
     this.#sockets.clear();
   }
 
-  async mend() {
+  open() {
     this.#cut = false;
+  }
+
+  async cut() {
+    this.#cut = true;
+    await this.page.context().setOffline(true);
+    await this.close();
+  }
+
+  async mend() {
+    this.open();
     await this.page.context().setOffline(false);
   }
 }
+
+/** Waits in the page until what changed is drawn. */
+export const drawn = (page) =>
+  page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(r)))));
 
 /** The chat page of a user. */
 export class ChatPage {

@@ -87,7 +87,11 @@ test('the snippet works in both directions across restarts, and nothing is lost 
       () => a.got.length >= expected.length && b.got.length > expected.length,
     );
   }
-  await new Promise((r) => setTimeout(r, 500)); // whatever comes twice comes now
+  // Whatever came twice is here before the last word, which is sent when all is.
+  await a.page.evaluate((to) => imClient.sendMessage({ to, content: 'last' }), 'user123');
+  await b.page.evaluate((to) => imClient.sendMessage({ to, content: 'last' }), 'alice123');
+  expected.push('last');
+  await until('the last words', () => a.texts().includes('last') && b.texts().includes('last'));
   assert.deepEqual(a.texts(), expected); // his hello was history when she came
   assert.deepEqual(b.texts(), ['Hello, World!', ...expected]);
 
@@ -122,15 +126,16 @@ test('what is not supported yet rejects with "unsupported", and with nobody wait
     return [await reason(imClient.sendImage({ to, file: imageFile })), await reason(imClient.startVideoCall({ to }))];
   });
   assert.deepEqual(reasons, ['unsupported', 'unsupported']);
-  const told = await page.evaluate(async () => {
-    const events = [];
-    imClient.on('error', (e) => events.push(e.reason));
+  await page.evaluate(() => {
+    window.told = [];
+    imClient.on('error', (e) => told.push(e.reason));
     imClient.sendImage({ to: 'u2', file: imageFile });
     imClient.startVideoCall({ to: 'u2' });
-    await new Promise((r) => setTimeout(r, 300));
-    return events;
   });
-  assert.deepEqual(told, ['unsupported', 'unsupported']);
+  await until('both are told', () => page.evaluate(() => told.length === 2));
+  // A message that makes its way there and back: time enough for a third.
+  await page.evaluate(() => imClient.sendMessage({ to: 'u2', content: 'after' }));
+  assert.deepEqual(await page.evaluate(() => told), ['unsupported', 'unsupported']);
   assert.deepEqual(await page.evaluate(() => window.unhandled), []);
   assert.deepEqual(problems, []);
 });
