@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"net"
@@ -368,8 +369,25 @@ func TestRun(t *testing.T) {
 		data := t.TempDir()
 		a := start(t, data)
 		defer stop(t, a)
-		if err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-data", data}, io.Discard); err == nil || strings.Contains(err.Error(), "\n") {
+		if err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-data", data}, io.Discard); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "another process") {
 			t.Fatal(err)
+		}
+	})
+	t.Run("data that cannot be used is told of in one sentence that names it", func(t *testing.T) {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "file")
+		damaged := filepath.Join(dir, "damaged")
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Mkdir(damaged, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(damaged, "im.db"), bytes.Repeat([]byte("not a store"), 10_000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, data := range []string{file, filepath.Join(file, "below"), damaged} {
+			err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-data", data}, io.Discard)
+			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), dir) {
+				t.Errorf("%s: %v", data, err)
+			}
 		}
 	})
 	t.Run("it prints both users' addresses and stops when it is told to", func(t *testing.T) {
