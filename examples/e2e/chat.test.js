@@ -233,6 +233,13 @@ test('a message that is refused says why, and can be sent again or discarded', a
   await x.say('x'.repeat(70_000));
   const long = x.page.locator('.message.failed');
   await long.getByText('Not sent. It is too long.').waitFor();
+  assert.equal(await long.getByRole('button', { name: 'Try again' }).count(), 0, 'the same text fails again');
+  await x.field.fill('and more');
+  await long.getByRole('button', { name: 'Edit' }).click();
+  await long.waitFor({ state: 'detached' });
+  assert.equal(await x.field.inputValue(), `${'x'.repeat(70_000)}\nand more`);
+  assert.ok(await x.field.evaluate((e) => e === document.activeElement));
+  await x.field.press('Enter');
   await x.row('Refused').locator('.not-sent').waitFor();
   await long.getByRole('button', { name: 'Discard' }).click();
   await long.waitFor({ state: 'detached' });

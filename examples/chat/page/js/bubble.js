@@ -63,7 +63,7 @@ export function looks(row, { state, group, profile, folded }) {
 
 /**
  * Draws a row into its element.
- * @param view {state, group, profile, folded, unfold(), retry(item), discard(item)}
+ * @param view {state, group, profile, folded, unfold(), retry(item), edit(item), discard(item)}
  */
 export function drawMessage(element, row, view) {
   const { message, error } = row.item;
@@ -122,12 +122,16 @@ function meta(row, state) {
   );
 }
 
-function failure(item, error, { retry, discard }) {
+/** With these reasons the same text fails again. */
+const needsEdit = ['too_large', 'invalid_argument'];
+
+function failure(item, error, { retry, edit, discard }) {
+  const [what, act] = needsEdit.includes(error?.reason) ? ['edit', edit] : ['retry', retry];
   return h(
     'div',
     { class: 'failure' },
     h('span', null, t('failure', { why: explain(error) })),
-    h('button', { class: 'link-button', type: 'button', on: { click: () => retry(item) } }, t('retry')),
+    h('button', { class: 'link-button', type: 'button', on: { click: () => act(item) } }, t(what)),
     h('button', { class: 'link-button', type: 'button', on: { click: () => discard(item) } }, t('discard')),
   );
 }

@@ -62,5 +62,15 @@ export function composer({ name, text, on }) {
   };
   const element = h('div', { class: 'composer' }, h('form', { on: { submit } }, area, button));
   requestAnimationFrame(changed);
-  return { element, focus: () => area.focus() };
+  return {
+    element,
+    focus: () => area.focus(),
+    /** Puts a text before what is written. */
+    put(text) {
+      area.value = area.value ? `${text}\n${area.value}` : text;
+      changed();
+      on.change(area.value);
+      area.focus();
+    },
+  };
 }

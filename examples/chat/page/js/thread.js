@@ -45,7 +45,7 @@ export function threadView(chat, conversation, { memory, drafts, leave, pane }, 
     h('div', { class: 'who' }, name, about),
     info,
   );
-  const timeline = timelineView(chat, conversation, memory, signal);
+  const timeline = timelineView(chat, conversation, { memory, edit }, signal);
   const writing = composer({
     name: chat.title(conversation),
     text: drafts.get(id) ?? '',
@@ -60,6 +60,11 @@ export function threadView(chat, conversation, { memory, drafts, leave, pane }, 
   });
   const thread = h('div', { class: 'thread' }, timeline.element, writing.element);
   let panel = null;
+
+  function edit(item) {
+    writing.put(item.message.content.text);
+    chat.discard(item);
+  }
 
   function draw() {
     const c = chat.conversation(id) ?? conversation;

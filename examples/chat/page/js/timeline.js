@@ -22,9 +22,10 @@ const unreadReach = 400;
  * @param chat the model
  * @param conversation its row
  * @param memory kept for the conversation while another one is open: {place}
+ * @param edit takes a message that was refused, to be written anew
  * @param signal ends the view
  */
-export function timelineView(chat, conversation, memory, signal) {
+export function timelineView(chat, conversation, { memory, edit }, signal) {
   const { id } = conversation;
   const group = conversation.kind !== 'direct';
   const timeline = chat.timeline(id);
@@ -94,6 +95,7 @@ export function timelineView(chat, conversation, memory, signal) {
       folded: !made.unfolded,
       unfold: () => unfold(made, row),
       retry: (item) => chat.retry(item),
+      edit,
       discard: (item) => {
         log.focus({ preventScroll: true });
         chat.discard(item);

@@ -67,6 +67,7 @@ export const en = {
   stateRead: 'Read',
   stateFailed: 'Not sent',
   failure: ({ why }) => `Not sent. ${why}`,
+  edit: 'Edit',
   discard: 'Discard',
   showAll: 'Show all',
   announce: ({ name, text }) => `${name}: ${text}`,

@@ -64,6 +64,7 @@ export const zh = {
   stateRead: '已读',
   stateFailed: '未发送',
   failure: ({ why }) => `未发送：${why}`,
+  edit: '编辑',
   discard: '删除',
   showAll: '查看全部',
   announce: ({ name, text }) => `${name}：${text}`,
