@@ -79,16 +79,24 @@ type Transport interface {
 	Serve(w http.ResponseWriter, r *http.Request, limits Limits, start func(Conn)) error
 }
 
-// DefaultMaxFrameBytes is the limit where Limits says none.
-const DefaultMaxFrameBytes = 256 << 10
+// The limits where Limits says none.
+const (
+	DefaultMaxFrameBytes  = 256 << 10
+	DefaultMessageTimeout = time.Minute
+)
 
 // Limits bound a connection.
 type Limits struct {
 	// MaxFrameBytes is the limit of a frame from the peer; larger ones close
 	// with 1009. Defaults to DefaultMaxFrameBytes.
 	MaxFrameBytes int
-	// WriteTimeout is how long one Write may take, give or take a quarter. 0:
-	// for ever.
+	// MessageTimeout is how long one message may take to arrive, from its first
+	// frame to its end, give or take a quarter; slower ones close with 4001.
+	// Between messages a peer may be silent. Defaults to DefaultMessageTimeout.
+	MessageTimeout time.Duration
+	// WriteTimeout is how long a Write may wait for a peer that takes nothing,
+	// give or take a quarter: one that has taken a little (16 KiB) is given as
+	// long again. 0: for ever.
 	WriteTimeout time.Duration
 	// PingInterval is how often an idle peer is asked for a sign of life below
 	// the protocol; one that gives none by the next is gone. 0: never.
@@ -151,7 +159,7 @@ const (
 	CloseTooLarge        = 1009
 	CloseInternal        = 1011
 	CloseRestart         = 4000 // the server shuts down
-	CloseSlow            = 4001 // the peer did not read
+	CloseSlow            = 4001 // the peer did not read, or took too long over a message
 	CloseOpenTimeout     = 4002 // no session.open in time
 	CloseGone            = 4003 // the peer gave no sign of life
 	CloseUnauthenticated = 4100

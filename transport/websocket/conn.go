@@ -113,6 +113,8 @@ func (c *conn) next() (typ messageType, msg []byte, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	c.socket.beginMessage()
+	defer c.socket.endMessage()
 	scratch := scratches.Get().(*[]byte)
 	b := (*scratch)[:0]
 	for err == nil {
@@ -159,9 +161,14 @@ func (c *conn) messageType() messageType {
 func (c *conn) ended(err, verdict error) error {
 	closing := c.socket.closing.Load()
 	told, orderly := closeReason(err)
-	if !orderly && c.socket.readErr == nil {
+	switch {
+	case orderly:
+	case c.socket.readErr == nil:
 		// The peer broke the protocol. The library may have told it so.
 		c.close(transport.CloseProtocolError, "")
+		c.drain()
+	case errors.Is(c.socket.readErr, os.ErrDeadlineExceeded):
+		c.close(transport.CloseSlow, "a message took too long")
 		c.drain()
 	}
 	c.cut()

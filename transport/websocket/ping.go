@@ -104,18 +104,16 @@ func (p *pinger) visit(w *wheel) {
 // pause is the time between two turns.
 func (w *wheel) pause() time.Duration { return max(w.interval/spokes, time.Millisecond) }
 
-// lookAfter is the visit to one connection.
+// lookAfter is the visit to one connection. It waits for nothing, because the
+// others of the wheel come after it.
 func (c *conn) lookAfter() {
 	heard, talked := c.socket.heard.Swap(false), c.pings.talked.Swap(false)
 	switch {
 	case c.pings.asked && !heard:
-		c.close(transport.CloseGone, "no sign of life")
+		go c.close(transport.CloseGone, "no sign of life") // whose buffers may be full
 	case talked:
 		c.pings.asked = false
 	default:
-		asked, err := c.socket.ping()
-		if c.pings.asked = asked; err != nil {
-			c.cut()
-		}
+		c.pings.asked = c.socket.ping(c.cut)
 	}
 }

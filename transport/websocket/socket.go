@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,23 +13,29 @@ import (
 )
 
 // A socket is the network connection under the library and our own frames. Its
-// Write is the library's; ours is send. Both write whole frames, one at a
-// time, and none after a close frame.
+// Write is the library's; ours is send. Both write whole frames, one at a time,
+// and none after a close frame.
 type socket struct {
 	net.Conn
-	writeTimeout time.Duration
+	writeTimeout   time.Duration
+	messageTimeout time.Duration
 
 	// The reader's alone.
-	ahead   []byte // read from the Conn, not yet by the library
-	buf     [readAhead]byte
-	readErr error // the network's last word
+	ahead        []byte // read from the Conn, not yet by the library
+	buf          [readAhead]byte
+	readErr      error // the network's last word
+	inMessage    bool
+	readDeadline time.Time // as the Conn has it
 
 	heard atomic.Bool // since the pinger last asked
 
-	// lastFrame is the close frame that close wants sent. Whoever holds mu, or
-	// takes it next, sends it.
-	lastFrame atomic.Pointer[[]byte]
-	closing   atomic.Bool // no more frames of ours, whatever comes of lastFrame
+	// What is to be sent while somebody holds mu: that one sends it before it
+	// lets go.
+	leftMu sync.Mutex
+	pongs  []byte // whole frames, at most maxPongs
+	last   []byte // the close frame that finish wants sent
+
+	closing atomic.Bool // no more frames of ours, whatever comes of last
 
 	mu       sync.Mutex
 	deadline time.Time // as the Conn has it
@@ -37,13 +44,20 @@ type socket struct {
 	torn     bool      // a frame was cut off in the middle: nothing can follow
 }
 
-// closePatience is how long a write that is under way may go on after close.
-const closePatience = 250 * time.Millisecond
+const (
+	// readAhead is enough for most frames of a client.
+	readAhead = 256
+	// maxPongs bounds what a peer may ask while it does not read.
+	maxPongs = 1 << 10
+	// writeChunk is how much of a write has the write's timeout for itself: as
+	// much as a record of TLS holds, whose connection no timeout can be taken
+	// back from.
+	writeChunk = 16 << 10
+	// closePatience is how long a write that is under way may go on after close.
+	closePatience = 250 * time.Millisecond
+)
 
 var errTorn = errors.New("transport/websocket: an earlier write failed")
-
-// readAhead is enough for most frames of a client.
-const readAhead = 256
 
 // wait returns when there is something to read for the library, which has
 // nothing buffered and expects a new frame. An idle connection waits here and
@@ -76,6 +90,12 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
+	if n == 0 && !s.inMessage && !s.readDeadline.IsZero() && errors.Is(err, os.ErrDeadlineExceeded) {
+		// It was meant for a message that has come in time.
+		s.readDeadline = time.Time{}
+		_ = s.Conn.SetReadDeadline(s.readDeadline)
+		n, err = s.Conn.Read(p)
+	}
 	if n > 0 {
 		if !s.heard.Load() {
 			s.heard.Store(true)
@@ -86,13 +106,33 @@ func (s *socket) read(p []byte) (int, error) {
 	return 0, err
 }
 
+// beginMessage bounds the time until endMessage. The deadline stays behind
+// afterwards, for the next message or for read to find, because moving it costs
+// more than looking at the clock; so it is set up to a quarter too far.
+func (s *socket) beginMessage() {
+	s.inMessage = true
+	if now := time.Now(); s.readDeadline.Sub(now) < s.messageTimeout {
+		s.readDeadline = now.Add(s.messageTimeout + s.messageTimeout/4)
+		_ = s.Conn.SetReadDeadline(s.readDeadline)
+	}
+}
+
+func (s *socket) endMessage() { s.inMessage = false }
+
 // Write takes one whole control frame of the library. After a close frame
-// there is nothing left to say: what it writes then is dropped.
+// there is nothing left to say: what it writes then is dropped. A pong does not
+// wait for a write that is under way, because the library would give the
+// connection up after five seconds, and the peer may be slow.
 func (s *socket) Write(frame []byte) (int, error) {
 	if len(frame) < 2 || frame[0]&0x80 == 0 || len(frame) != 2+int(frame[1]) {
 		return 0, errors.New("transport/websocket: the library wrote something else than a control frame")
 	}
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		if frame[0] == finPong && s.leavePong(frame) {
+			return len(frame), nil
+		}
+		s.mu.Lock()
+	}
 	defer s.unlock()
 	if s.closed {
 		return len(frame), nil
@@ -145,79 +185,114 @@ var joins = sync.Pool{New: func() any {
 	return &b
 }}
 
-// ping asks the peer for a sign of life. It reports false when it could not,
-// because another write is under way or the buffers are full.
-func (s *socket) ping() (sent bool, err error) {
-	const patience = 10 * time.Millisecond // the first attempt is immediate
+// ping asks the peer for a sign of life, beside its caller, because the peer's
+// buffers may be full. It reports false when another write is under way, whose
+// deadline will tell as well. failed is called if the peer cannot be asked.
+func (s *socket) ping(failed func()) (asked bool) {
 	if !s.mu.TryLock() {
-		return false, nil
+		return false
 	}
-	defer s.unlock()
-	if s.closed || s.closing.Load() {
-		return false, nil
-	}
-	s.deadlineLocked(patience)
-	n, err := s.Conn.Write(pingFrame)
-	if err == nil {
-		return true, nil
-	}
-	var timeout net.Error
-	if n == 0 && errors.As(err, &timeout) && timeout.Timeout() {
-		return false, nil
-	}
-	s.torn = true
-	return false, err
+	go func() {
+		var err error
+		if !s.closed && !s.closing.Load() {
+			err = s.writeLocked(pingFrame)
+		}
+		s.unlock()
+		if err != nil {
+			failed()
+		}
+	}()
+	return true
 }
 
 // finish ends our side with a close frame, now or when the write that is under
-// way has ended, which it soon must. Only the first call does anything.
+// way has ended, which it soon must.
 func (s *socket) finish(frame []byte) {
 	s.closing.Store(true)
-	if s.lastFrame.CompareAndSwap(nil, &frame) {
-		_ = s.Conn.SetWriteDeadline(time.Now().Add(closePatience))
-		if s.mu.TryLock() {
-			s.unlock()
-		}
+	s.leftMu.Lock()
+	s.last = frame
+	s.leftMu.Unlock()
+	_ = s.Conn.SetWriteDeadline(time.Now().Add(closePatience))
+	if s.mu.TryLock() {
+		s.unlock()
 	}
 }
 
-// unlock releases mu and sends the close frame that finish may have left.
+// leavePong leaves a pong to whoever holds mu, if there is room.
+func (s *socket) leavePong(frame []byte) bool {
+	s.leftMu.Lock()
+	room := len(s.pongs)+len(frame) <= maxPongs
+	if room {
+		s.pongs = append(s.pongs, frame...)
+	}
+	s.leftMu.Unlock()
+	if room && s.mu.TryLock() { // nobody does any more
+		s.unlock()
+	}
+	return room
+}
+
+// unlock releases mu after it has sent what was left.
 func (s *socket) unlock() {
 	for {
-		asked := s.lastFrameLocked()
+		s.sendLeftLocked()
 		s.mu.Unlock()
-		// finish may have come between the two.
-		if asked || s.lastFrame.Load() == nil || !s.mu.TryLock() {
+		s.leftMu.Lock()
+		more := s.pongs != nil || s.last != nil // come between the two
+		s.leftMu.Unlock()
+		if !more || !s.mu.TryLock() {
 			return
 		}
 	}
 }
 
-// lastFrameLocked sends the close frame that finish has left, if it has.
-func (s *socket) lastFrameLocked() (asked bool) {
-	frame := s.lastFrame.Load()
-	if frame != nil && !s.closed {
+func (s *socket) sendLeftLocked() {
+	s.leftMu.Lock()
+	pongs, last := s.pongs, s.last
+	s.pongs, s.last = nil, nil
+	s.leftMu.Unlock()
+	if s.closed {
+		return
+	}
+	if pongs != nil {
+		_ = s.writeLocked(pongs) // the next to write finds it torn
+	}
+	if last != nil {
 		s.closed = true
 		s.deadlineLocked(closePatience)
-		_ = s.writeFrameLocked(*frame)
+		_ = s.writeFramesLocked(last)
 	}
-	return frame != nil
 }
 
-// writeLocked writes frames in the time that a write may take.
+// writeLocked writes frames in the time that the peer has to take them.
 func (s *socket) writeLocked(frames []byte) error {
-	// Moving a deadline costs more than looking at the clock, so it is set up
-	// to a quarter too far and then left alone.
-	if !s.closing.Load() {
-		if now := time.Now(); s.deadline.Sub(now) < s.writeTimeout {
-			s.deadline = now.Add(s.writeTimeout + s.writeTimeout/4)
-			_ = s.Conn.SetWriteDeadline(s.deadline)
+	for len(frames) > writeChunk {
+		s.extendLocked()
+		if err := s.writeFramesLocked(frames[:writeChunk]); err != nil {
+			return err
 		}
+		frames = frames[writeChunk:]
 	}
-	return s.writeFrameLocked(frames)
+	s.extendLocked()
+	return s.writeFramesLocked(frames)
 }
 
-func (s *socket) writeFrameLocked(frames []byte) error {
+// extendLocked sees to it that the peer has the time of a write from now on.
+// Moving a deadline costs more than looking at the clock, so it is set up to a
+// quarter too far and then left alone.
+func (s *socket) extendLocked() {
+	now := time.Now()
+	if s.closing.Load() || s.deadline.Sub(now) >= s.writeTimeout {
+		return
+	}
+	s.deadline = now.Add(s.writeTimeout + s.writeTimeout/4)
+	_ = s.Conn.SetWriteDeadline(s.deadline)
+	if s.closing.Load() { // finish came between the two
+		s.deadlineLocked(closePatience)
+	}
+}
+
+func (s *socket) writeFramesLocked(frames []byte) error {
 	if s.torn {
 		return errTorn
 	}
@@ -231,7 +306,7 @@ func (s *socket) writeFrameLocked(frames []byte) error {
 // closeWrite tells the peer that nothing follows, not even a close frame.
 func (s *socket) closeWrite() {
 	s.mu.Lock()
-	s.lastFrameLocked()
+	s.sendLeftLocked()
 	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}

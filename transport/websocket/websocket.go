@@ -127,10 +127,13 @@ func (t *Transport) accept(w http.ResponseWriter, r *http.Request, raw net.Conn,
 	if limits.MaxFrameBytes <= 0 {
 		limits.MaxFrameBytes = transport.DefaultMaxFrameBytes
 	}
+	if limits.MessageTimeout <= 0 {
+		limits.MessageTimeout = transport.DefaultMessageTimeout
+	}
 	c := &conn{
 		transport: t,
 		info:      transport.Info{Kind: "websocket", Format: format, Remote: r.RemoteAddr},
-		socket:    socket{Conn: raw, writeTimeout: limits.WriteTimeout},
+		socket:    socket{Conn: raw, writeTimeout: limits.WriteTimeout, messageTimeout: limits.MessageTimeout},
 	}
 	c.socket.ahead = append(c.socket.buf[:0], early...)
 	if c.lib, c.libReader, err = shakeHands(w, r, &c.socket, format); err != nil {
