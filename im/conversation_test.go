@@ -158,6 +158,22 @@ func TestFlags(t *testing.T) { // [P59]
 	}
 }
 
+// [P48] An id is random: it tells nothing, and the same request elsewhere has another.
+func TestIDsAreRandom(t *testing.T) {
+	seen := map[string]bool{}
+	for range 3 {
+		srv := setup(t, im.Config{})
+		alice := srv.Connect("alice")
+		for i := range 3 {
+			id := send(t, alice, im.ToUser("bob"), fmt.Sprint("c", i), "x").ID
+			if seen[id] || len(id) < 16 {
+				t.Errorf("id %q", id)
+			}
+			seen[id] = true
+		}
+	}
+}
+
 // Sessions of either notation see the same events.
 func TestEventsInEitherNotation(t *testing.T) {
 	srv := setup(t, im.Config{})

@@ -9,7 +9,7 @@ import (
 	"example.com/h5im/transport"
 )
 
-func TestNegotiate(t *testing.T) {
+func TestNegotiate(t *testing.T) { // [P17] [P104]
 	for _, c := range []struct {
 		offered []string
 		want    transport.Format

@@ -199,6 +199,7 @@ describe('connection', () => {
   });
 
   it('comes back after a goaway later than demanded, spread', async () => {
+    // [P32]
     const times: number[] = [];
     for (const random of [0.1, 0.9]) {
       vi.spyOn(Math, 'random').mockReturnValue(random);
@@ -306,6 +307,7 @@ describe('connection', () => {
   });
 
   it('asks getToken before it comes back after 4100 to 4199', async () => {
+    // [P35]
     const asked: string[] = [];
     w.server.tokens.set('fresh', 'me');
     const getToken = async (why: string) => {
@@ -446,6 +448,7 @@ describe('connection', () => {
   });
 
   it('stays away when it was kicked', async () => {
+    // [P33] [P35]
     const { c, changes } = recorded();
     void c.init();
     await w.pass();

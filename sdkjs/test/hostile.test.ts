@@ -25,6 +25,7 @@ const deep = (n: number) => JSON.parse('['.repeat(n) + ']'.repeat(n));
 
 describe('what makes no sense', () => {
   it('harms neither its neighbours in the frame nor what follows', async () => {
+    // [P104]
     w.server.send('bob', bob, '1');
     const { c, texts } = await online();
     const methods = ['message', 'skip', 'conversation', 'self', 'receipt', 'member', 'gap', 'reauth', 'x', 5];

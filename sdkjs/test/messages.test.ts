@@ -53,6 +53,7 @@ describe('onMessage', () => {
   });
 
   it('applies events that come before the answer of sync', async () => {
+    // [P98]
     w.server.send('bob', bob, 'old');
     await w.pass(1000);
     const c = w.client();
@@ -79,6 +80,7 @@ describe('onMessage', () => {
   });
 
   it('tells each message once, ascending, though events are doubled and reordered', async () => {
+    // [P92] [P95]
     w.server.send('bob', bob, '1');
     const { seqs } = await online();
     const [session] = w.server.sessions;
@@ -95,6 +97,7 @@ describe('onMessage', () => {
   });
 
   it('finds a lost event 300 ms after the next one', async () => {
+    // [P92]
     w.server.send('bob', bob, '1');
     const { seqs } = await online();
     w.server.lose = (method) => method === 'message';
@@ -139,6 +142,7 @@ describe('onMessage', () => {
   });
 
   it('takes skip for the message that it stands for', async () => {
+    // [P93]
     w.server.send('bob', bob, '1');
     const { seqs } = await online();
     const [session] = w.server.sessions;
@@ -152,6 +156,7 @@ describe('onMessage', () => {
   });
 
   it('repairs what a gap names, and syncs for a gap without a name', async () => {
+    // [P96] [P98]
     w.server.send('bob', bob, '1');
     const { texts } = await online();
     const [session] = w.server.sessions;

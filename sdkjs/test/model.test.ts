@@ -6,7 +6,7 @@ import { text, world } from './setup.js';
 // Clients and a server do what the seed says, over links that lose, double,
 // delay and reorder events, leave requests without an answer and break. When
 // all is quiet again every client must know what the server knows, and nothing
-// twice. SEED=n repeats one run, RUNS=n makes more of them.
+// twice [P92] [P99]. SEED=n repeats one run, RUNS=n makes more of them.
 
 const w = world();
 const group = 'g_model';
