@@ -25,7 +25,8 @@ const closeTimeout = time.Second
 //	open --error, peer's close------------------------------------> over
 type conn struct {
 	transport *Transport
-	info      transport.Info
+	format    transport.Format
+	remote    string
 	lib       *libraryConn
 	libReader *bufio.Reader // that lib reads from
 	socket    socket
@@ -38,11 +39,13 @@ type conn struct {
 
 var _ transport.Conn = (*conn)(nil)
 
-func (c *conn) Info() transport.Info { return c.info }
+func (c *conn) Info() transport.Info {
+	return transport.Info{Kind: "websocket", Format: c.format, Remote: c.remote}
+}
 
 func (c *conn) Prepare(msg []byte) transport.Prepared {
 	first := byte(finText)
-	if c.info.Format == transport.Msgpack {
+	if c.format == transport.Msgpack {
 		first = finBinary
 	}
 	return appendFrame(make([]byte, 0, maxHeader+len(msg)), first, msg)
@@ -83,7 +86,7 @@ func (c *conn) Read() ([]byte, error) {
 			// Sent before the peer saw our close frame.
 		case typ != c.messageType():
 			verdict = transport.ErrFormat
-			c.close(transport.CloseWrongType, "this connection speaks "+c.info.Format.Subprotocol())
+			c.close(transport.CloseWrongType, "this connection speaks "+c.format.Subprotocol())
 		case typ == messageText && !utf8.Valid(msg):
 			verdict = fmt.Errorf("%w: a text frame that is not UTF-8", transport.ErrFormat)
 			c.close(transport.CloseNotUTF8, "not UTF-8")
@@ -151,7 +154,7 @@ var scratches = sync.Pool{New: func() any {
 const maxScratch = 64 << 10
 
 func (c *conn) messageType() messageType {
-	if c.info.Format == transport.Msgpack {
+	if c.format == transport.Msgpack {
 		return messageBinary
 	}
 	return messageText

@@ -23,25 +23,28 @@ type socket struct {
 	// The reader's alone.
 	ahead        []byte // read from the Conn, not yet by the library
 	buf          [readAhead]byte
-	readErr      error // the network's last word
-	inMessage    bool
+	readErr      error     // the network's last word
 	readDeadline time.Time // as the Conn has it
+	inMessage    bool
 
-	heard atomic.Bool // since the pinger last asked
+	heard   atomic.Bool // since the pinger last asked
+	closing atomic.Bool // no more frames of ours, whatever comes of the last
 
-	// What is to be sent while somebody holds mu: that one sends it before it
-	// lets go.
 	leftMu sync.Mutex
-	pongs  []byte // whole frames, at most maxPongs
-	last   []byte // the close frame that finish wants sent
-
-	closing atomic.Bool // no more frames of ours, whatever comes of last
+	left   *left // nil: nothing
 
 	mu       sync.Mutex
-	deadline time.Time // as the Conn has it
 	closed   bool      // a close frame was written
-	code     int       // of that, if the library wrote it
 	torn     bool      // a frame was cut off in the middle: nothing can follow
+	code     int       // of the close frame, if the library wrote it
+	deadline time.Time // as the Conn has it
+}
+
+// left is what is to be sent while somebody holds mu: that one sends it before
+// it lets go.
+type left struct {
+	pongs []byte // whole frames, at most maxPongs
+	last  []byte // the close frame that finish wants sent
 }
 
 const (
@@ -209,9 +212,7 @@ func (s *socket) ping(failed func()) (asked bool) {
 // way has ended, which it soon must.
 func (s *socket) finish(frame []byte) {
 	s.closing.Store(true)
-	s.leftMu.Lock()
-	s.last = frame
-	s.leftMu.Unlock()
+	s.leave(func(l *left) { l.last = frame })
 	_ = s.Conn.SetWriteDeadline(time.Now().Add(closePatience))
 	if s.mu.TryLock() {
 		s.unlock()
@@ -220,16 +221,26 @@ func (s *socket) finish(frame []byte) {
 
 // leavePong leaves a pong to whoever holds mu, if there is room.
 func (s *socket) leavePong(frame []byte) bool {
-	s.leftMu.Lock()
-	room := len(s.pongs)+len(frame) <= maxPongs
-	if room {
-		s.pongs = append(s.pongs, frame...)
-	}
-	s.leftMu.Unlock()
+	room := false
+	s.leave(func(l *left) {
+		if room = len(l.pongs)+len(frame) <= maxPongs; room {
+			l.pongs = append(l.pongs, frame...)
+		}
+	})
 	if room && s.mu.TryLock() { // nobody does any more
 		s.unlock()
 	}
 	return room
+}
+
+// leave adds to what is left.
+func (s *socket) leave(add func(*left)) {
+	s.leftMu.Lock()
+	defer s.leftMu.Unlock()
+	if s.left == nil {
+		s.left = new(left)
+	}
+	add(s.left)
 }
 
 // unlock releases mu after it has sent what was left.
@@ -238,7 +249,7 @@ func (s *socket) unlock() {
 		s.sendLeftLocked()
 		s.mu.Unlock()
 		s.leftMu.Lock()
-		more := s.pongs != nil || s.last != nil // come between the two
+		more := s.left != nil // come between the two
 		s.leftMu.Unlock()
 		if !more || !s.mu.TryLock() {
 			return
@@ -248,19 +259,19 @@ func (s *socket) unlock() {
 
 func (s *socket) sendLeftLocked() {
 	s.leftMu.Lock()
-	pongs, last := s.pongs, s.last
-	s.pongs, s.last = nil, nil
+	l := s.left
+	s.left = nil
 	s.leftMu.Unlock()
-	if s.closed {
+	if l == nil || s.closed {
 		return
 	}
-	if pongs != nil {
-		_ = s.writeLocked(pongs) // the next to write finds it torn
+	if l.pongs != nil {
+		_ = s.writeLocked(l.pongs) // the next to write finds it torn
 	}
-	if last != nil {
+	if l.last != nil {
 		s.closed = true
 		s.deadlineLocked(closePatience)
-		_ = s.writeFramesLocked(last)
+		_ = s.writeFramesLocked(l.last)
 	}
 }
 

@@ -132,7 +132,8 @@ func (t *Transport) accept(w http.ResponseWriter, r *http.Request, raw net.Conn,
 	}
 	c := &conn{
 		transport: t,
-		info:      transport.Info{Kind: "websocket", Format: format, Remote: r.RemoteAddr},
+		format:    format,
+		remote:    r.RemoteAddr,
 		socket:    socket{Conn: raw, writeTimeout: limits.WriteTimeout, messageTimeout: limits.MessageTimeout},
 	}
 	c.socket.ahead = append(c.socket.buf[:0], early...)
