@@ -19,7 +19,8 @@ interface Known {
 export class Profiles {
   readonly #core: Core;
   readonly #known = new Map<string, Known>();
-  readonly #queue: Array<{ id: string; resolve(p: Profile): void; reject(e: unknown): void }> = [];
+  /** Whom the next question is about, and its answer. */
+  #batch: { ids: string[]; answer: Promise<Profile[]> } | undefined;
 
   constructor(core: Core) {
     this.#core = core;
@@ -40,10 +41,7 @@ export class Profiles {
   get(id: string): Promise<Profile> {
     const old = this.#known.get(id);
     if (old && now() - old.at < freshMs) return old.asked;
-    const asked = new Promise<Profile>((resolve, reject) => {
-      if (!this.#queue.length) queueMicrotask(() => this.#flush());
-      this.#queue.push({ id, resolve, reject });
-    });
+    const asked = this.#ask(id);
     const known = { at: now(), profile: old?.profile, asked };
     this.#keep(id, known);
     asked.then(
@@ -63,18 +61,22 @@ export class Profiles {
     if (this.#known.size > maxKnown) this.#known.delete(oldest as string);
   }
 
-  #flush(): void {
-    const batch = this.#queue.splice(0, maxUsers);
-    this.#core.connection.call('user.get', { users: batch.map(({ id }) => id) }).then(
-      ({ profiles }) => {
-        // Who may not be seen has an id and nothing else.
-        for (const { id, resolve } of batch) resolve(profiles.find((p) => p.id === id) ?? { id });
-      },
-      (e) => {
-        for (const { reject } of batch) reject(e);
-      },
-    );
-    if (this.#queue.length) this.#flush();
+  /** Asks for a profile, together with the others of this moment. */
+  async #ask(id: string): Promise<Profile> {
+    if (!this.#batch || this.#batch.ids.length === maxUsers) {
+      const ids: string[] = [];
+      this.#batch = { ids, answer: this.#answer(ids) };
+    }
+    const { ids, answer } = this.#batch;
+    ids.push(id);
+    // Who may not be seen has an id and nothing else.
+    return (await answer).find((p) => p.id === id) ?? { id };
+  }
+
+  async #answer(users: string[]): Promise<Profile[]> {
+    await Promise.resolve(); // until the list is complete
+    if (this.#batch?.ids === users) this.#batch = undefined;
+    return (await this.#core.connection.call('user.get', { users })).profiles;
   }
 }
 

@@ -77,14 +77,7 @@ export class ConversationsApi {
 
   /** How far the members have come. */
   markers(conversation: string, wait?: Wait): Promise<Marker[]> {
-    const all = allPages<Marker>(async (cursor) => {
-      const page = await this.#core.connection.call(
-        'conversation.markers',
-        { conversation, limit: 100, cursor },
-        wait,
-      );
-      return { rows: page.markers, cursor: page.cursor };
-    });
+    const all = allPages(this.#core, 'conversation.markers', conversation, wait, (page) => page.markers);
     return this.#core.watched(all);
   }
 }

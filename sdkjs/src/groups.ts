@@ -32,14 +32,9 @@ export class GroupsApi {
 
   /** All members, with their profiles. */
   members(conversation: string, wait?: Wait): Promise<Member[]> {
-    const all = allPages<Member>(async (cursor) => {
-      const page = await this.#core.connection.call(
-        'member.list',
-        { conversation, limit: 100, cursor },
-        wait,
-      );
-      for (const { profile } of page.members) if (profile) this.#core.profiles.learn(profile);
-      return { rows: page.members, cursor: page.cursor };
+    const all = allPages(this.#core, 'member.list', conversation, wait, ({ members }) => {
+      for (const { profile } of members) if (profile) this.#core.profiles.learn(profile);
+      return members;
     });
     return this.#core.watched(all);
   }

@@ -1,13 +1,24 @@
+import type { Core } from './core.js';
+import type { Result } from './rpc.js';
+import type { Wait } from './wait.js';
+
+/** The lists of a conversation that come in pages. */
+type Listing = 'member.list' | 'conversation.markers';
+
 /** Reads a list page by page until its end. @internal */
-export async function allPages<T>(
-  ask: (cursor: string | undefined) => Promise<{ rows: T[]; cursor?: string }>,
+export async function allPages<O extends Listing, T>(
+  core: Core,
+  op: O,
+  conversation: string,
+  wait: Wait | undefined,
+  rows: (page: Result<O>) => T[],
 ): Promise<T[]> {
   const all: T[] = [];
-  let next: string | undefined;
+  let cursor: string | undefined;
   do {
-    const { rows, cursor } = await ask(next);
-    all.push(...rows);
-    next = cursor;
-  } while (next);
+    const page = await core.connection.call(op, { conversation, limit: 100, cursor }, wait);
+    all.push(...rows(page));
+    cursor = page.cursor;
+  } while (cursor);
   return all;
 }

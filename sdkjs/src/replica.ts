@@ -87,7 +87,8 @@ export class Replica {
 
   /** The direct conversation with a user, where it is known. */
   withPeer(user: string): string | undefined {
-    return this.all().find((c) => c.peer === user)?.id;
+    for (const { view } of this.#entries.values()) if (view.peer === user) return view.id;
+    return undefined;
   }
 
   all(): Conversation[] {
@@ -399,7 +400,7 @@ export class Replica {
         limit,
         within,
       });
-      if (page.rev < e.rev) {
+      if (page.rev < rev) {
         this.#forget(id); // ours is of another history
         void this.#discover(id);
         return { messages: [], rev };

@@ -27,7 +27,7 @@ interface Request {
   items: number;
 }
 
-/** What every server takes in a frame; a request may have to share an array. */
+/** What every server takes in a frame [P7]; an array that a request shares is one level of its depth. */
 const maxItems = 4096;
 const maxDepth = 15;
 
@@ -53,7 +53,7 @@ export class Rpc {
    * Resolves with what use makes of the answer. use is called at once when the
    * answer is read, so that answers and events have the order of the server.
    */
-  call<O extends Operation, T = Result<O>>(
+  async call<O extends Operation, T = Result<O>>(
     op: O,
     params: Params<O>,
     wait: Wait,
@@ -62,19 +62,12 @@ export class Rpc {
     const late = () => new IMError('timeout', `no answer to ${op} in time`);
     const id = ++this.#lastId;
     const text = JSON.stringify({ jsonrpc: '2.0', id, method: op, params });
-    const bytes = byteLength(text);
-    const { items, depth } = measure(text);
+    const bytes = new TextEncoder().encode(text).length;
+    const items = itemsOf(JSON.parse(text));
+    check('frame', bytes, this.limits.frameBytes);
+    check('items', items, maxItems);
     return guard<T>(wait, late, (resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
-      const limits = [
-        ['frame', bytes, this.limits.frameBytes],
-        ['items', items, maxItems],
-        ['depth', depth, maxDepth],
-      ] as const;
-      for (const [field, size, max] of limits) {
-        if (size > max)
-          return reject(new IMError('too_large', 'the request is too large', { detail: { field, max } }));
-      }
       this.#waiting.set(id, { resolve: (r) => resolve(use(r as Result<O>)), reject });
       if (!this.#queue.length) queueMicrotask(() => this.#flush());
       this.#queue.push({ text, bytes, items });
@@ -128,19 +121,16 @@ export class Rpc {
   }
 }
 
-const byteLength = (s: string) => new TextEncoder().encode(s).length;
+/** A request that is too large by itself is not sent: the server would refuse its neighbours with it. */
+function check(field: string, size: number, max: number): void {
+  if (size > max) throw new IMError('too_large', 'the request is too large', { detail: { field, max } });
+}
 
-/** How many values and names a JSON text has, and how deep it is. */
-function measure(text: string): { items: number; depth: number } {
-  let items = 0;
-  let depth = 0;
-  let level = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]+|\\.)*"|[[{\]}]|[^\s,:[\]{}"]+/g)) {
-    if (']}'.includes(token)) level--;
-    else {
-      items++;
-      if ('[{'.includes(token)) depth = Math.max(depth, ++level);
-    }
-  }
-  return { items, depth };
+/** How many values and names there are. */
+function itemsOf(value: unknown, depth = 1): number {
+  if (typeof value !== 'object' || value === null) return 1;
+  check('depth', depth, maxDepth);
+  const values = Object.values(value);
+  const names = Array.isArray(value) ? 0 : values.length;
+  return values.reduce((sum, v) => sum + itemsOf(v, depth + 1), 1 + names);
 }

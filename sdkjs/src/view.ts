@@ -89,11 +89,10 @@ export function mergeMessage(c: Conversation, m: Message, me: string): Conversat
   const { seq, count } = m;
   const next = { ...c, lastMessage: newest(c.lastMessage, m), rev: m.rev > c.rev ? m.rev : c.rev };
   if (!(seq > c.seq)) return next;
-  if (m.from !== me) {
-    if (m.mentions === 'all' && !m.flags?.includes('noUnread')) next.mentionsUnread++;
-    return take(next, { seq, count }, ['seq', 'count']);
-  }
-  // Who had read all before his own message has read it too.
-  const readSeq = c.readSeq >= seq - 1 ? seq : c.readSeq;
-  return take(next, { seq, count, seen: count, readSeq }, ['seq', 'count', 'seen', 'readSeq']);
+  const isMine = m.from === me;
+  if (!isMine && m.mentions === 'all' && !m.flags?.includes('noUnread')) next.mentionsUnread++;
+  // My own message I have seen, and whoever had read all before it has read it too.
+  const seen = isMine ? count : c.seen;
+  const readSeq = isMine && c.readSeq >= seq - 1 ? seq : c.readSeq;
+  return take(next, { seq, count, seen, readSeq }, growing);
 }

@@ -106,6 +106,33 @@ describe('conversations', () => {
       expect(shown(c)).toEqual(formula());
     });
 
+    it('after a marker between mentions of all and other messages', async () => {
+      w.server.create(id, 'group', ['bob', 'me']);
+      const c = await online();
+      for (let i = 0; i < 3; i++) {
+        w.server.send('bob', to, '@all', { mentions: 'all' });
+        w.server.send('bob', to, 'nothing');
+      }
+      await w.pass();
+      await done(c.conversations.markRead(id, 2));
+      await w.pass();
+      expect(shown(c)).toEqual({ unread: 4, mentionsUnread: 2, seen: 2, readSeq: 2 });
+      expect(shown(c)).toEqual(formula());
+    });
+
+    it('after a message of mine: who had read all before it has read it, and nobody else', async () => {
+      w.server.create(id, 'group', ['bob', 'me']);
+      const c = await online();
+      for (const text of ['1', '2']) {
+        w.server.send('bob', to, '@all', { mentions: 'all' });
+        await w.pass();
+        if (text === '1') await done(c.conversations.markRead(id));
+        await done(c.sendMessage({ to, content: text }));
+        expect(shown(c)).toEqual(formula());
+      }
+      expect(shown(c)).toEqual({ unread: 0, mentionsUnread: 0, seen: 4, readSeq: 2 });
+    });
+
     it('though an answer is older than an event', async () => {
       w.server.create(id, 'group', ['bob', 'me']);
       const c = await online();

@@ -23,7 +23,7 @@ interface Member {
   left?: boolean;
 }
 
-interface Chat {
+export interface Chat {
   head: Conversation;
   messages: Message[];
   /** How many messages that count mention all, and how many up to each seq. */
