@@ -1,0 +1,121 @@
+package main
+
+import "time"
+
+// A scenario is one kind of work that systems are compared by.
+type scenario struct {
+	name    string
+	title   string
+	kind    string
+	systems []string
+	// clients are the connections that receive; of pairs, the senders as well.
+	clients int
+	// messages are sent after as many of them as warm have been.
+	messages, warm int
+	// rate is how many are sent a second, at their time whatever the answers
+	// do; 0: as many as go, with window of them under way.
+	rate   int
+	window int
+	// metrics are what the table shows.
+	metrics []metric
+}
+
+// The kinds of work.
+const (
+	kindFan   = "fan"   // one sends to all the others
+	kindPairs = "pairs" // each sends to a peer of his own, and what is acknowledged is on the disk
+	kindOpen  = "open"  // connections are made
+)
+
+// A metric is a figure of a run, and what we want it to be at most (or, for
+// more is better, at least) of a peer's.
+type metric struct {
+	name  string
+	unit  string
+	value func(*result) float64
+	more  bool
+	goals map[string]float64 // system: ratio
+	limit float64            // of our own value; 0: none
+}
+
+var (
+	cpuPerDelivery = metric{name: "server CPU per delivery", unit: "us", value: func(r *result) float64 { return micros(r.cpu) / float64(r.deliveries) }}
+	cpuPerSession  = metric{name: "server CPU per session", unit: "us", value: func(r *result) float64 { return micros(r.cpu) / float64(r.sessions) }}
+	cpuPerMessage  = metric{name: "server CPU per message", unit: "us", value: func(r *result) float64 { return micros(r.cpu) / float64(r.acks) }}
+	perSecond      = metric{name: "messages a second", unit: "/s", more: true, value: func(r *result) float64 { return float64(r.acks) / r.took.Seconds() }}
+	deliveries     = metric{name: "deliveries a second", unit: "/s", more: true, value: func(r *result) float64 { return float64(r.deliveries) / r.took.Seconds() }}
+	residentBytes  = metric{name: "resident bytes per session", unit: "B", value: func(r *result) float64 { return float64(r.resident) / float64(r.sessions) }}
+	median         = metric{name: "latency, median", unit: "ms", value: func(r *result) float64 { return r.latency.at(0.5) }}
+	p99            = metric{name: "latency, 99 %", unit: "ms", value: func(r *result) float64 { return r.latency.at(0.99) }}
+	p999           = metric{name: "latency, 99.9 %", unit: "ms", value: func(r *result) float64 { return r.latency.at(0.999) }}
+)
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// at returns the metric with a goal.
+func (m metric) goal(system string, ratio float64) metric {
+	goals := map[string]float64{system: ratio}
+	for s, r := range m.goals {
+		goals[s] = r
+	}
+	m.goals = goals
+	return m
+}
+
+func (m metric) atMost(limit float64) metric { m.limit = limit; return m }
+
+func scenarios() []scenario {
+	all := []string{ours, gobwasHub, centrifugeNode, melodyHub, nhooyrHub}
+	return []scenario{
+		{
+			name: "paced", title: "1 to 1,000, 20 messages a second", kind: kindFan, systems: all,
+			clients: 1000, warm: 40, messages: 200, rate: 20,
+			metrics: []metric{cpuPerDelivery.goal(gobwasHub, 1.3).goal(centrifugeNode, 0.9), median, p99, p999},
+		}, {
+			name: "saturated", title: "1 to 1,000, as fast as it goes", kind: kindFan, systems: all,
+			clients: 1000, warm: 100, messages: 500, window: 16,
+			metrics: []metric{cpuPerDelivery.goal(gobwasHub, 1).goal(centrifugeNode, 1), deliveries},
+		}, {
+			name: "large", title: "1 to 10,000, as fast as it goes", kind: kindFan, systems: all,
+			clients: 10000, warm: 10, messages: 60, window: 16,
+			metrics: []metric{cpuPerDelivery.goal(gobwasHub, 1.1).goal(centrifugeNode, 0.75), deliveries},
+		}, {
+			name: "idle", title: "10,000 sessions after one message", kind: kindFan, systems: all,
+			clients: 10000, messages: 1, window: 1,
+			metrics: []metric{residentBytes.goal(centrifugeNode, 0.6).atMost(16 << 10)},
+		}, {
+			name: "pairs", title: "durable 1:1, 200 in flight", kind: kindPairs, systems: []string{ours, gobwasHub},
+			clients: 200, warm: 2000, messages: 20000, window: 200,
+			metrics: []metric{perSecond.goal(gobwasHub, 0.8), cpuPerMessage},
+		}, {
+			name: "pairs-paced", title: "durable 1:1, 1,000 messages a second", kind: kindPairs, systems: []string{ours, gobwasHub},
+			clients: 200, warm: 1000, messages: 8000, rate: 1000,
+			metrics: []metric{median, p99, p999, cpuPerMessage},
+		}, {
+			name: "open", title: "opening 4,000 sessions, 16 at a time", kind: kindOpen, systems: []string{ours, centrifugeNode, gobwasHub},
+			clients: 4000, warm: 200, window: 16,
+			metrics: []metric{cpuPerSession.goal(centrifugeNode, 0.75)},
+		},
+	}
+}
+
+// quickScenarios are the same in small.
+func quickScenarios() []scenario {
+	list := scenarios()
+	for i := range list {
+		s := &list[i]
+		s.clients = min(s.clients, 50)
+		s.warm = min(s.warm, 5)
+		s.messages = min(s.messages, 20)
+		s.window = min(s.window, 8)
+	}
+	return list
+}
+
+func scenarioNames() []string {
+	var names []string
+	for _, s := range scenarios() {
+		names = append(names, s.name)
+	}
+	return names
+}
