@@ -94,6 +94,9 @@ func (r *registry) deliver(topics []string, env hub.Envelope) {
 		return
 	}
 	e := event{json: body}
+	var claimed [flushShare]*outQueue // to be flushed while others are still to get it
+	n := 0
+	defer func() { r.server.flushers.add(claimed[:n]...) }()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, topic := range topics {
@@ -106,7 +109,13 @@ func (r *registry) deliver(topics []string, env hub.Envelope) {
 				r.server.log.Error("event not encoded", "conversation", env.Key, "err", err)
 				return
 			}
-			s.queue.event(msg, env.Key, env.Rev)
+			if s.queue.event(msg, env.Key, env.Rev) {
+				claimed[n] = s.queue
+				if n++; n == len(claimed) {
+					r.server.flushers.add(claimed[:]...)
+					n = 0
+				}
+			}
 		}
 	}
 }

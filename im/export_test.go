@@ -36,7 +36,7 @@ type Queue struct{ *outQueue }
 
 // NewQueue makes a queue over conn. A gap reads "gap conversation rev".
 func NewQueue(conn transport.Conn, bytes, frames int, gap func(conversation string, rev int64) transport.Prepared, failed func(error)) Queue {
-	q := newOutQueue(conn, &Limits{SendQueueBytes: bytes, SendQueueFrames: frames})
+	q := newOutQueue(conn, &Limits{SendQueueBytes: bytes, SendQueueFrames: frames}, newFlushers())
 	q.gap, q.failed = gap, failed
 	return Queue{q}
 }
@@ -46,7 +46,9 @@ func (q Queue) Reply(msg string) { q.reply(transport.Prepared(msg)) }
 
 // Event adds an event.
 func (q Queue) Event(msg, conversation string, rev int64) {
-	q.event(transport.Prepared(msg), conversation, rev)
+	if q.event(transport.Prepared(msg), conversation, rev) {
+		q.flushers.add(q.outQueue)
+	}
 }
 
 // Hold keeps events back until Release.

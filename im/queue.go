@@ -2,6 +2,8 @@ package im
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 
 	"example.com/h5im/transport"
@@ -17,6 +19,8 @@ import (
 // reader.
 type outQueue struct {
 	conn      transport.Conn
+	try       transport.TryWriter // conn, if it is one
+	flushers  *flushers
 	maxBytes  int
 	maxFrames int
 	// gap makes the event that stands for lost ones.
@@ -24,16 +28,16 @@ type outQueue struct {
 	// failed is called once, without the lock, when a write fails.
 	failed func(error)
 
-	mu     sync.Mutex
-	items  []outItem
-	held   []outItem // events that wait for the reply of a sync
-	holds  int
-	bytes  int // of items, of held and of what is being written
-	events struct{ bytes, frames int }
-	gaps   int // in items and held
-	writer bool
-	closed bool
-	idle   *sync.Cond // signalled when bytes sink or the queue closes
+	mu      sync.Mutex
+	items   []outItem
+	held    []outItem // events that wait for the reply of a sync
+	holds   int
+	bytes   int // of items, of held and of what is being written
+	events  struct{ bytes, frames int }
+	gaps    int // in items and held
+	writing bool
+	closed  bool
+	idle    *sync.Cond // signalled when bytes sink or the queue closes
 }
 
 type outItem struct {
@@ -47,8 +51,9 @@ type outItem struct {
 // writeBatch bounds what one Write takes, so that memory is given back steadily.
 const writeBatch = 64
 
-func newOutQueue(conn transport.Conn, l *Limits) *outQueue {
-	q := &outQueue{conn: conn, maxBytes: l.SendQueueBytes, maxFrames: l.SendQueueFrames}
+func newOutQueue(conn transport.Conn, l *Limits, f *flushers) *outQueue {
+	q := &outQueue{conn: conn, flushers: f, maxBytes: l.SendQueueBytes, maxFrames: l.SendQueueFrames}
+	q.try, _ = conn.(transport.TryWriter)
 	q.idle = sync.NewCond(&q.mu)
 	return q
 }
@@ -56,21 +61,27 @@ func newOutQueue(conn transport.Conn, l *Limits) *outQueue {
 // reply adds an answer.
 func (q *outQueue) reply(msg transport.Prepared) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.addLocked(outItem{msg: msg})
+	mine := q.claimLocked()
+	q.mu.Unlock()
+	if mine {
+		q.flush()
+	}
 }
 
 // event adds an event of a conversation at a rev; "" and 0 where it has none.
-func (q *outQueue) event(msg transport.Prepared, conversation string, rev int64) {
+// It reports whether the caller has to give the queue to the flushers.
+func (q *outQueue) event(msg transport.Prepared, conversation string, rev int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || q.coveredLocked(conversation, rev) {
-		return
+		return false
 	}
 	q.addLocked(outItem{msg: msg, conversation: conversation, rev: rev, event: true})
 	if q.events.bytes > q.maxBytes || q.events.frames > q.maxFrames {
 		q.shedLocked()
 	}
+	return q.claimLocked()
 }
 
 // hold keeps events back until release, so that a sync's answer, which was read
@@ -83,11 +94,14 @@ func (q *outQueue) hold() {
 
 func (q *outQueue) release() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.holds--; q.holds == 0 && len(q.held) > 0 {
 		q.items = append(q.items, q.held...)
 		q.held = nil
-		q.wakeLocked()
+	}
+	mine := q.claimLocked()
+	q.mu.Unlock()
+	if mine {
+		q.flush()
 	}
 }
 
@@ -105,14 +119,19 @@ func (q *outQueue) addLocked(it outItem) {
 		}
 	}
 	q.items = append(q.items, it)
-	q.wakeLocked()
 }
 
-func (q *outQueue) wakeLocked() {
-	if !q.writer {
-		q.writer = true
-		go q.write()
+// claimLocked reports whether the caller has to write what is queued.
+func (q *outQueue) claimLocked() bool {
+	if q.writing || len(q.items) == 0 {
+		return false
 	}
+	q.writing = true
+	if q.try == nil {
+		go q.write()
+		return false
+	}
+	return true
 }
 
 // coveredLocked tells that a gap which still waits already stands for the event.
@@ -195,53 +214,97 @@ func (q *outQueue) shedLocked() {
 	}
 }
 
-// write sends until nothing is left.
+// flush writes one batch of a claimed queue, without waiting for the peer. What
+// is left goes to the flushers, or to a goroutine that waits.
+func (q *outQueue) flush() {
+	batch := batches.Get().(*[writeBatch]transport.Prepared)
+	defer batches.Put(batch)
+	n, size := q.take(batch)
+	sent, err := q.try.TryWrite(batch[:n])
+	switch {
+	case err == nil, n == 0: // closed meanwhile
+		if q.wrote(size) {
+			q.flushers.add(q)
+		}
+	case errors.Is(err, transport.ErrWait):
+		go q.wait(slices.Clone(batch[sent:n]), size)
+	default:
+		go q.fail(err)
+	}
+	clear(batch[:n])
+}
+
+// wait sends what flush could not, and goes on.
+func (q *outQueue) wait(rest []transport.Prepared, size int) {
+	if err := q.conn.Write(rest); err != nil {
+		q.fail(err)
+	} else if q.wrote(size) {
+		q.write()
+	}
+}
+
+// write writes a claimed queue until nothing is left.
 func (q *outQueue) write() {
-	var batch [writeBatch]transport.Prepared
-	for {
-		q.mu.Lock()
-		n := min(len(q.items), writeBatch)
-		if n == 0 || q.closed {
-			q.writer = false
-			q.idle.Broadcast()
-			q.mu.Unlock()
+	batch := batches.Get().(*[writeBatch]transport.Prepared)
+	defer batches.Put(batch)
+	for more := true; more; {
+		n, size := q.take(batch)
+		if err := q.conn.Write(batch[:n]); err != nil && n > 0 {
+			q.fail(err)
 			return
 		}
-		size := 0
-		for i, it := range q.items[:n] {
-			batch[i] = it.msg
-			size += len(it.msg)
-			if it.event {
-				q.events.bytes -= len(it.msg)
-				q.events.frames--
-			}
-			if it.gap {
-				q.gaps--
-			}
-		}
-		if n == len(q.items) {
-			clear(q.items)
-			q.items = q.items[:0]
-			if cap(q.items) > writeBatch {
-				q.items = nil
-			}
-		} else {
-			q.items = append(q.items[:0:0], q.items[n:]...)
-		}
-		q.mu.Unlock()
+		clear(batch[:n])
+		more = q.wrote(size)
+	}
+}
 
-		err := q.conn.Write(batch[:n])
+// batches are where writes are gathered, on their way to the connection.
+var batches = sync.Pool{New: func() any { return new([writeBatch]transport.Prepared) }}
 
-		q.mu.Lock()
-		q.bytes -= size
-		q.idle.Broadcast()
-		q.mu.Unlock()
-		if err != nil {
-			q.close()
-			q.failed(err)
-			return
+// take fills batch from the front of the queue and returns how many messages
+// and bytes that is.
+func (q *outQueue) take(batch *[writeBatch]transport.Prepared) (n, size int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n = min(len(q.items), writeBatch)
+	for i, it := range q.items[:n] {
+		batch[i] = it.msg
+		size += len(it.msg)
+		if it.event {
+			q.events.bytes -= len(it.msg)
+			q.events.frames--
+		}
+		if it.gap {
+			q.gaps--
 		}
 	}
+	if n == len(q.items) {
+		clear(q.items)
+		q.items = q.items[:0]
+		if cap(q.items) > writeBatch {
+			q.items = nil
+		}
+	} else {
+		q.items = append(q.items[:0:0], q.items[n:]...)
+	}
+	return n, size
+}
+
+// wrote accounts for what was written. It reports whether there is more, and
+// otherwise ends the claim.
+func (q *outQueue) wrote(size int) (more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytes -= size
+	q.writing = len(q.items) > 0
+	q.idle.Broadcast()
+	return q.writing
+}
+
+// fail ends the queue after a write that failed.
+func (q *outQueue) fail(err error) {
+	q.close()
+	q.failed(err)
 }
 
 // waitForRoom returns when the client has read enough of its answers, or the
@@ -264,7 +327,7 @@ func (q *outQueue) flushed(ctx context.Context) error {
 	defer stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for (q.writer || len(q.items) > 0) && !q.closed && ctx.Err() == nil {
+	for (q.writing || len(q.items) > 0) && !q.closed && ctx.Err() == nil {
 		q.idle.Wait()
 	}
 	return ctx.Err()

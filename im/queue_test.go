@@ -47,6 +47,28 @@ func (g *gate) Write(msgs []transport.Prepared) error {
 	return nil
 }
 
+// A tryGate is a gate that can also be tried, and takes what lets returns.
+type tryGate struct {
+	*gate
+	lets func(n int) int
+}
+
+func (g tryGate) TryWrite(msgs []transport.Prepared) (n int, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n = len(msgs)
+	switch {
+	case g.shut:
+		n, err = g.lets(n), transport.ErrWait // the end of the last may be waiting
+	case g.err != nil:
+		n, err = 0, g.err
+	}
+	for _, m := range msgs[:n] {
+		g.taken = append(g.taken, string(m))
+	}
+	return n, err
+}
+
 // letGo opens the gate and returns what has come through in the end.
 func (g *gate) letGo() []string {
 	g.mu.Lock()
@@ -63,13 +85,36 @@ func gapText(conversation string, rev int64) transport.Prepared {
 	return transport.Prepared(fmt.Sprint("gap ", conversation, " ", rev))
 }
 
-// [promise 7] The rules of a session's queue.
+// [promise 7] The rules of a session's queue, over a connection that waits and
+// over one that can also be tried.
 func TestQueue(t *testing.T) {
+	t.Run("waiting", func(t *testing.T) {
+		testQueue(t, func(g *gate) transport.Conn { return g })
+	})
+	t.Run("trying", func(t *testing.T) {
+		testQueue(t, func(g *gate) transport.Conn {
+			return tryGate{g, func(int) int { return 0 }}
+		})
+	})
+	t.Run("trying in parts", func(t *testing.T) {
+		for seed := range uint64(300) {
+			synctest.Test(t, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(seed, 2))
+				g := newGate()
+				q := im.NewQueue(tryGate{g, func(n int) int { return r.IntN(n + 1) }}, 200, 12, gapText, func(error) {})
+				q.Reply("first")
+				randomQueue(t, seed, q, g)
+			})
+		}
+	})
+}
+
+func testQueue(t *testing.T, conn func(*gate) transport.Conn) {
 	// A stalled queue: the first message is being written and blocks.
 	stalled := func(t *testing.T, bytes, frames int, f func(q im.Queue, g *gate)) {
 		synctest.Test(t, func(t *testing.T) {
 			g := newGate()
-			q := im.NewQueue(g, bytes, frames, gapText, func(error) {})
+			q := im.NewQueue(conn(g), bytes, frames, gapText, func(error) {})
 			q.Reply("first")
 			synctest.Wait()
 			f(q, g)
@@ -174,19 +219,35 @@ func TestQueue(t *testing.T) {
 		})
 	})
 	t.Run("a write that fails is told once, and nothing is kept", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			g := newGate()
-			g.err = errors.New("reset by peer")
-			told := 0
-			q := im.NewQueue(g, 100, 100, gapText, func(error) { told++ })
-			q.Reply("a")
-			q.Reply("b")
+		for _, shut := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGate()
+				g.shut, g.err = shut, errors.New("reset by peer")
+				told := 0
+				q := im.NewQueue(conn(g), 100, 100, gapText, func(error) { told++ })
+				q.Reply("a")
+				q.Reply("b")
+				g.letGo()
+				q.Reply("c")
+				q.Event("d", "c", 1)
+				time.Sleep(time.Minute)
+				if told != 1 || len(g.taken) > 0 {
+					t.Errorf("told %d times, and %q was taken", told, g.taken)
+				}
+			})
+		}
+	})
+	t.Run("what is more than one write goes out in several", func(t *testing.T) {
+		stalled(t, 1<<20, 1000, func(q im.Queue, g *gate) {
 			g.letGo()
-			q.Reply("c")
-			time.Sleep(time.Minute)
-			if told != 1 {
-				t.Errorf("told %d times", told)
+			q.Hold()
+			var want []string
+			for i := range int64(300) {
+				want = append(want, strconv.FormatInt(i, 10))
+				q.Event(want[i], "c", i+1)
 			}
+			q.Release()
+			same(t, g.letGo(), want...)
 		})
 	})
 	t.Run("whatever happens, nothing is lost without a gap, out of order or miscounted", func(t *testing.T) {

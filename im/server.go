@@ -70,6 +70,7 @@ type server struct {
 	appender  *appender
 	publisher *publisher
 	sessions  *registry
+	flushers  *flushers
 	newPeers  *peerLimit
 
 	ownsStore bool
@@ -99,6 +100,7 @@ func New(c Config) (Server, error) {
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.sessions = newRegistry(s)
+	s.flushers = newFlushers()
 	s.appender = &appender{server: s}
 	s.publisher = &publisher{server: s, members: map[string]memberList{}, keep: maxMemberLists}
 	for _, o := range operations() {

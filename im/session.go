@@ -68,7 +68,7 @@ func (s *server) accept(conn transport.Conn, r *http.Request, origin transport.O
 func (s *server) newSession(conn transport.Conn, r *http.Request, origin transport.Origin) *session {
 	x := &session{
 		server: s, conn: conn, codec: wire.JSON, id: randomID(), origin: origin,
-		queue: newOutQueue(conn, &s.limits), last: map[string]*ticket{},
+		queue: newOutQueue(conn, &s.limits, s.flushers), last: map[string]*ticket{},
 	}
 	if conn.Info().Format == transport.Msgpack {
 		x.codec = wire.Msgpack
@@ -118,8 +118,8 @@ func (x *session) encode(method string, params any) transport.Prepared {
 
 // notify sends an event of this session alone.
 func (x *session) notify(method string, params any) {
-	if msg := x.encode(method, params); msg != nil {
-		x.queue.event(msg, "", 0)
+	if msg := x.encode(method, params); msg != nil && x.queue.event(msg, "", 0) {
+		x.server.flushers.add(x.queue)
 	}
 }
 

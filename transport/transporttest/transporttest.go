@@ -53,6 +53,7 @@ func Run(t *testing.T, h Harness) {
 			t.Run("limits", s.limits)
 			t.Run("ends", s.ends)
 			t.Run("slow peers", s.slowPeers)
+			t.Run("tries", s.tries)
 			t.Run("many connections", s.many)
 		})
 	}

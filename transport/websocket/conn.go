@@ -37,7 +37,7 @@ type conn struct {
 	over   bool
 }
 
-var _ transport.Conn = (*conn)(nil)
+var _ transport.TryWriter = (*conn)(nil)
 
 func (c *conn) Info() transport.Info {
 	return transport.Info{Kind: "websocket", Format: c.format, Remote: c.remote}
@@ -52,14 +52,22 @@ func (c *conn) Prepare(msg []byte) transport.Prepared {
 }
 
 func (c *conn) Write(msgs []transport.Prepared) error {
-	if len(msgs) == 0 {
-		return nil
+	return c.written(c.socket.send(msgs))
+}
+
+// TryWrite is transport.TryWriter's.
+func (c *conn) TryWrite(msgs []transport.Prepared) (n int, err error) {
+	n, err = c.socket.trySend(msgs)
+	if errors.Is(err, transport.ErrWait) {
+		return n, err
 	}
-	err := c.socket.send(msgs)
+	return n, c.written(err)
+}
+
+// written ends the connection after a write that failed, and says why.
+func (c *conn) written(err error) error {
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, transport.ErrClosed):
+	case err == nil, errors.Is(err, transport.ErrClosed):
 		return err
 	case c.socket.closing.Load():
 		err = transport.ErrClosed // the wait was cut short by Close

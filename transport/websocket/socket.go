@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"example.com/h5im/transport"
@@ -17,6 +18,7 @@ import (
 // and none after a close frame.
 type socket struct {
 	net.Conn
+	raw            syscall.RawConn // the Conn's; nil: no write without waiting
 	writeTimeout   time.Duration
 	messageTimeout time.Duration
 
@@ -36,6 +38,7 @@ type socket struct {
 	mu       sync.Mutex
 	closed   bool      // a close frame was written
 	torn     bool      // a frame was cut off in the middle: nothing can follow
+	rest     []byte    // of a frame that trySend could send in part only
 	code     int       // of the close frame, if the library wrote it
 	deadline time.Time // as the Conn has it
 }
@@ -153,31 +156,93 @@ func (s *socket) send(frames []transport.Prepared) error {
 	if s.closed || s.closing.Load() {
 		return transport.ErrClosed
 	}
-	if len(frames) == 1 {
-		return s.writeLocked(frames[0])
+	if len(frames) == 0 {
+		return s.writeLocked(nil)
 	}
-	joined := joins.Get().(*[]byte)
-	defer joins.Put(joined)
-	b := (*joined)[:0]
-	for _, frame := range frames {
-		if len(b)+len(frame) > cap(b) && len(b) > 0 {
-			if err := s.writeLocked(b); err != nil {
-				return err
-			}
-			b = b[:0]
+	buf, free := joinBuffer(len(frames))
+	defer free()
+	for len(frames) > 0 {
+		b, n := join(buf, frames)
+		if err := s.writeLocked(b); err != nil {
+			return err
 		}
-		if len(frame) > cap(b) {
-			if err := s.writeLocked(frame); err != nil {
-				return err
-			}
+		frames = frames[n:]
+	}
+	return nil
+}
+
+// trySend is send as far as it goes without waiting, for the peer or for
+// another write.
+func (s *socket) trySend(frames []transport.Prepared) (sent int, err error) {
+	if s.raw == nil || !s.mu.TryLock() {
+		return 0, transport.ErrWait
+	}
+	sent, err = s.trySendLocked(frames)
+	s.mu.Unlock()
+	// What was left meanwhile has to be sent, which may have to wait.
+	if err == nil && s.anyLeft() {
+		err = transport.ErrWait
+	}
+	return sent, err
+}
+
+func (s *socket) trySendLocked(frames []transport.Prepared) (sent int, err error) {
+	switch {
+	case s.closed || s.closing.Load():
+		return 0, transport.ErrClosed
+	case s.torn:
+		return 0, errTorn
+	case len(s.rest) > 0:
+		return 0, transport.ErrWait
+	}
+	buf, free := joinBuffer(len(frames))
+	defer free()
+	for sent < len(frames) {
+		b, n := join(buf, frames[sent:])
+		s.extendLocked()
+		wrote, err := tryWrite(s.raw, b)
+		if err != nil {
+			s.torn = true
+			return sent, err
+		}
+		if wrote == len(b) {
+			sent += n
 			continue
 		}
-		b = append(b, frame...)
+		for wrote >= len(frames[sent]) {
+			wrote -= len(frames[sent])
+			sent++
+		}
+		if wrote > 0 {
+			s.rest = frames[sent][wrote:]
+			sent++
+		}
+		return sent, transport.ErrWait
 	}
-	if len(b) == 0 {
-		return nil
+	return sent, nil
+}
+
+// joinBuffer returns where frames are joined, if there is anything to join.
+func joinBuffer(frames int) (buf []byte, free func()) {
+	if frames < 2 {
+		return nil, func() {}
 	}
-	return s.writeLocked(b)
+	joined := joins.Get().(*[]byte)
+	return *joined, func() { joins.Put(joined) }
+}
+
+// join returns the first n frames as one: as many as fit into buf, or one that
+// does not.
+func join(buf []byte, frames []transport.Prepared) (b []byte, n int) {
+	if len(frames) == 1 || len(frames[0])+len(frames[1]) > cap(buf) {
+		return frames[0], 1
+	}
+	b = buf[:0]
+	for n < len(frames) && len(b)+len(frames[n]) <= cap(b) {
+		b = append(b, frames[n]...)
+		n++
+	}
+	return b, n
 }
 
 // joins are buffers in which send joins frames. Joining beats writev for
@@ -248,13 +313,16 @@ func (s *socket) unlock() {
 	for {
 		s.sendLeftLocked()
 		s.mu.Unlock()
-		s.leftMu.Lock()
-		more := s.left != nil // come between the two
-		s.leftMu.Unlock()
-		if !more || !s.mu.TryLock() {
+		if !s.anyLeft() || !s.mu.TryLock() { // come between the two
 			return
 		}
 	}
+}
+
+func (s *socket) anyLeft() bool {
+	s.leftMu.Lock()
+	defer s.leftMu.Unlock()
+	return s.left != nil
 }
 
 func (s *socket) sendLeftLocked() {
@@ -271,12 +339,23 @@ func (s *socket) sendLeftLocked() {
 	if l.last != nil {
 		s.closed = true
 		s.deadlineLocked(closePatience)
+		_ = s.writeFramesLocked(s.rest)
 		_ = s.writeFramesLocked(l.last)
 	}
 }
 
-// writeLocked writes frames in the time that the peer has to take them.
+// writeLocked writes frames, behind what rests of an earlier one, in the time
+// that the peer has to take them.
 func (s *socket) writeLocked(frames []byte) error {
+	if rest := s.rest; rest != nil {
+		s.rest = nil
+		if err := s.writeLocked(rest); err != nil {
+			return err
+		}
+	}
+	if len(frames) == 0 {
+		return nil
+	}
 	for len(frames) > writeChunk {
 		s.extendLocked()
 		if err := s.writeFramesLocked(frames[:writeChunk]); err != nil {
@@ -306,6 +385,9 @@ func (s *socket) extendLocked() {
 func (s *socket) writeFramesLocked(frames []byte) error {
 	if s.torn {
 		return errTorn
+	}
+	if len(frames) == 0 {
+		return nil
 	}
 	_, err := s.Conn.Write(frames)
 	if err != nil {

@@ -134,7 +134,7 @@ func (t *Transport) accept(w http.ResponseWriter, r *http.Request, raw net.Conn,
 		transport: t,
 		format:    format,
 		remote:    r.RemoteAddr,
-		socket:    socket{Conn: raw, writeTimeout: limits.WriteTimeout, messageTimeout: limits.MessageTimeout},
+		socket:    socket{Conn: raw, raw: rawConn(raw), writeTimeout: limits.WriteTimeout, messageTimeout: limits.MessageTimeout},
 	}
 	c.socket.ahead = append(c.socket.buf[:0], early...)
 	if c.lib, c.libReader, err = shakeHands(w, r, &c.socket, format); err != nil {
