@@ -39,14 +39,11 @@ func dial(addr, user string, d *dialect, seen *counts) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, reader: early, dialect: d, seen: seen, user: user, opened: make(chan struct{}), ready: d.open == nil}
+	c := &client{conn: conn, reader: early, dialect: d, seen: seen, user: user, opened: make(chan struct{})}
 	if early == nil {
 		c.reader = bufio.NewReaderSize(conn, 2<<10)
 	}
 	go c.read()
-	if d.open == nil {
-		return c, nil
-	}
 	if err := c.send(ws.OpText, d.open(nil, user)); err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 type dialect struct {
 	path      string
 	protocols []string
-	open      func(b []byte, user string) []byte // nil: connecting is enough
-	opened    []byte                             // in the answer to open, and nowhere else
+	open      func(b []byte, user string) []byte
+	opened    []byte // in the answer to open, and nowhere else
 	publish   func(b []byte, n int, to, text string) []byte
 	ack       []byte // in the answer to a publish, once
 	ping      []byte // of the protocol, to be sent back
@@ -55,6 +55,10 @@ var dialects = map[string]dialect{
 // plain is what a hub of one's own speaks: the fields and no more.
 var plain = dialect{
 	path: "/ws",
+	// An answer proves that the hub has the connection, which it makes known to
+	// the client before it remembers it.
+	open:   func(b []byte, _ string) []byte { return append(b, `{"id":"opened"}`...) },
+	opened: []byte(`"opened"`),
 	publish: func(b []byte, n int, to, text string) []byte {
 		return fmt.Appendf(b, `{"to":%q,"id":%q,"text":%q}`, to, newID(), text)
 	},

@@ -90,7 +90,9 @@ func (g *gobwasSystem) serve(c *gobwasConn, payload []byte) error {
 		return err
 	}
 	frame := ws.MustCompileFrame(ws.NewTextFrame(event))
-	if g.journal == nil {
+	switch {
+	case event == nil:
+	case g.journal == nil:
 		g.mu.RLock()
 		for _, to := range g.conns {
 			if to != c {
@@ -98,7 +100,7 @@ func (g *gobwasSystem) serve(c *gobwasConn, payload []byte) error {
 			}
 		}
 		g.mu.RUnlock()
-	} else {
+	default:
 		if err := g.journal.append(c.user, &in); err != nil {
 			return err
 		}

@@ -21,7 +21,8 @@ type acknowledgement struct {
 	Ack string `json:"ack"`
 }
 
-// handle returns the answer to a message, and what everybody gets.
+// handle returns the answer to a message, and what everybody gets: nothing of
+// one that is to nobody.
 func handle(from string, payload []byte) (in incoming, ack, event []byte, err error) {
 	if err = json.Unmarshal(payload, &in); err != nil {
 		return in, nil, nil, err
@@ -29,6 +30,8 @@ func handle(from string, payload []byte) (in incoming, ack, event []byte, err er
 	if ack, err = json.Marshal(acknowledgement{in.ID}); err != nil {
 		return in, nil, nil, err
 	}
-	event, err = json.Marshal(outgoing{from, in.ID, in.Text})
+	if in.To != "" {
+		event, err = json.Marshal(outgoing{from, in.ID, in.Text})
+	}
 	return in, ack, event, err
 }

@@ -13,7 +13,7 @@ func newMelody() system {
 	m := melody.New()
 	m.HandleMessage(func(s *melody.Session, payload []byte) {
 		_, ack, event, err := handle("", payload)
-		if err == nil {
+		if err == nil && event != nil {
 			err = m.BroadcastOthers(event, s)
 		}
 		if err == nil {

@@ -59,7 +59,9 @@ func (n *nhooyrSystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
-		n.broadcast(event, queue)
+		if event != nil {
+			n.broadcast(event, queue)
+		}
 		queue <- ack
 	}
 }
