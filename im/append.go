@@ -16,6 +16,9 @@ type appender struct {
 	mu      sync.Mutex
 	queue   []*appendJob
 	running bool
+
+	items []store.Append // the running goroutine's, between commits
+	jobs  sync.Pool      // of *appendJob
 }
 
 type appendJob struct {
@@ -23,7 +26,7 @@ type appendJob struct {
 	origin string // the session that gets a receipt instead of the event
 	result store.Appended
 	err    error
-	done   chan struct{}
+	done   chan struct{} // of one signal
 }
 
 // appendBatch bounds one commit.
@@ -32,7 +35,11 @@ const appendBatch = 1024
 // append stores a message and returns when it is durable and its event is
 // handed to the hub. staged is called as soon as its order is fixed.
 func (a *appender) append(item store.Append, origin string, staged func()) (store.Appended, error) {
-	job := &appendJob{item: item, origin: origin, done: make(chan struct{})}
+	job, _ := a.jobs.Get().(*appendJob)
+	if job == nil {
+		job = &appendJob{done: make(chan struct{}, 1)}
+	}
+	job.item, job.origin = item, origin
 	a.mu.Lock()
 	a.queue = append(a.queue, job)
 	start := !a.running
@@ -45,7 +52,10 @@ func (a *appender) append(item store.Append, origin string, staged func()) (stor
 		a.server.work.Go(a.run)
 	}
 	<-job.done
-	return job.result, job.err
+	result, err := job.result, job.err
+	*job = appendJob{done: job.done}
+	a.jobs.Put(job)
+	return result, err
 }
 
 func (a *appender) run() {
@@ -66,12 +76,14 @@ func (a *appender) run() {
 }
 
 func (a *appender) commit(batch []*appendJob) {
-	items := make([]store.Append, len(batch))
-	for i, job := range batch {
-		items[i] = job.item
+	items := a.items[:0]
+	for _, job := range batch {
+		items = append(items, job.item)
 	}
 	// Not a caller's context: what was handed over is committed and answered.
 	results, err := a.server.store.Append(context.Background(), items)
+	clear(items)
+	a.items = items
 	a.server.publisher.do(func() {
 		for i, job := range batch {
 			if err != nil {
@@ -79,7 +91,7 @@ func (a *appender) commit(batch []*appendJob) {
 			} else if job.result, job.err = results[i], results[i].Err; job.err == nil {
 				a.server.publisher.appended(&job.result, job.origin)
 			}
-			close(job.done)
+			job.done <- struct{}{}
 		}
 	})
 }

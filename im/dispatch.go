@@ -274,17 +274,24 @@ func (s *server) allow(ctx context.Context, op *Op) error {
 
 // fingerprint is a hash of the request as it was decoded, the same in either codec.
 func fingerprint(op *Op) (f store.Fingerprint, err error) {
-	b, err := wire.Canonical(op.Params)
-	if err != nil {
+	scratch := fingerprints.Get().(*[]byte)
+	defer fingerprints.Put(scratch)
+	b := append(append((*scratch)[:0], op.Name...), 0)
+	if b, err = wire.AppendCanonical(b, op.Params); err != nil {
 		return f, err
 	}
-	h := sha256.New()
-	h.Write([]byte(op.Name))
-	h.Write([]byte{0})
-	h.Write(b)
-	copy(f[:], h.Sum(nil))
+	if cap(b) <= maxFingerprint {
+		*scratch = b
+	}
+	sum := sha256.Sum256(b)
+	copy(f[:], sum[:])
 	return f, nil
 }
+
+// fingerprints are where requests are written to be hashed.
+var fingerprints = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxFingerprint = 64 << 10
 
 // public is what a client may see of an error. What is not in the catalogue is
 // logged under an incident that the client can name.

@@ -81,7 +81,7 @@ func (p *publisher) appended(a *store.Appended, origin string) {
 		p.conversation(&empty, users, rows)
 	}
 	m := toWireMessage(&a.Message)
-	body := wire.JSON.AppendMessageEvent(eventHeader(origin, len(a.Message.Content)+512), &m)
+	body := wire.JSON.AppendMessageEvent(eventHeader(origin, len(a.Message.Content)+len(a.Message.Ext)+len(c.ID)+256), &m)
 	p.send(p.topics(c), hub.Envelope{Key: c.ID, Rev: m.Rev, MemberRev: c.MemberRev, Payload: body})
 }
 

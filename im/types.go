@@ -1,8 +1,6 @@
 package im
 
-import (
-	"encoding/json"
-)
+import "example.com/h5im/im/wire"
 
 // Message types of the core. An Extension adds more with Setup.MessageType.
 const (
@@ -20,10 +18,7 @@ func builtinTypes() map[string]func(content []byte) error {
 }
 
 func validateText(content []byte) error {
-	// Not a struct: encoding/json would take "Text" for the field.
-	var fields map[string]json.RawMessage
-	var text string
-	if json.Unmarshal(content, &fields) != nil || json.Unmarshal(fields["text"], &text) != nil || text == "" {
+	if text, ok := wire.TextMember(content, "text"); !ok || text == "" {
 		return ErrInvalidArgument.With("a text message has a string text that is not empty").At("content.text")
 	}
 	return nil

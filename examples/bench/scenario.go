@@ -73,11 +73,11 @@ func scenarios() []scenario {
 			metrics: []metric{cpuPerDelivery.goal(gobwasHub, 1.3).goal(centrifugeNode, 0.9), median, p99, p999},
 		}, {
 			name: "saturated", title: "1 to 1,000, as fast as it goes", kind: kindFan, systems: all,
-			clients: 1000, warm: 100, messages: 500, window: 16,
+			clients: 1000, warm: 100, messages: 2000, window: 16,
 			metrics: []metric{cpuPerDelivery.goal(gobwasHub, 1).goal(centrifugeNode, 1), deliveries},
 		}, {
 			name: "large", title: "1 to 10,000, as fast as it goes", kind: kindFan, systems: all,
-			clients: 10000, warm: 10, messages: 60, window: 16,
+			clients: 10000, warm: 20, messages: 200, window: 16,
 			metrics: []metric{cpuPerDelivery.goal(gobwasHub, 1.1).goal(centrifugeNode, 0.75), deliveries},
 		}, {
 			name: "idle", title: "10,000 sessions after one message", kind: kindFan, systems: all,
@@ -85,15 +85,15 @@ func scenarios() []scenario {
 			metrics: []metric{residentBytes.goal(centrifugeNode, 0.6).atMost(16 << 10)},
 		}, {
 			name: "pairs", title: "durable 1:1, 200 in flight", kind: kindPairs, systems: []string{ours, gobwasHub},
-			clients: 200, warm: 2000, messages: 20000, window: 200,
+			clients: 200, warm: 4000, messages: 80000, window: 200,
 			metrics: []metric{perSecond.goal(gobwasHub, 0.8), cpuPerMessage},
 		}, {
 			name: "pairs-paced", title: "durable 1:1, 1,000 messages a second", kind: kindPairs, systems: []string{ours, gobwasHub},
 			clients: 200, warm: 1000, messages: 8000, rate: 1000,
 			metrics: []metric{median, p99, p999, cpuPerMessage},
 		}, {
-			name: "open", title: "opening 4,000 sessions, 16 at a time", kind: kindOpen, systems: []string{ours, centrifugeNode, gobwasHub},
-			clients: 4000, warm: 200, window: 16,
+			name: "open", title: "opening 10,000 sessions, 16 at a time", kind: kindOpen, systems: []string{ours, centrifugeNode, gobwasHub},
+			clients: 10000, warm: 400, window: 16,
 			metrics: []metric{cpuPerSession.goal(centrifugeNode, 0.75)},
 		},
 	}

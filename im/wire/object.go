@@ -19,6 +19,25 @@ func CompactObject(b []byte, limits ScanLimits) (Object, error) {
 	return o, nil
 }
 
+// TextMember returns the string that a member of a scanned object is.
+func TextMember(o []byte, name string) (text string, ok bool) {
+	r := &jsonReader{b: o}
+	if r.peek() != objectKind {
+		return "", false
+	}
+	for c, more := r.next(r.enter()); more; c, more = r.next(c) {
+		switch found := string(r.key()) == name; {
+		case !found:
+			r.skip()
+		case r.peek() != textKind:
+			return "", false
+		default:
+			return r.text(), true
+		}
+	}
+	return "", false
+}
+
 // Transcode appends a JSON message, or any JSON value, as msgpack. The JSON is
 // scanned first.
 func Transcode(dst, json []byte) ([]byte, error) {
