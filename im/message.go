@@ -152,8 +152,13 @@ func (s *server) directPeers(ctx context.Context, op *Op, peer, field string) (*
 	if peer == user {
 		return nil, ErrInvalidArgument.With("a direct conversation has another user").At(field)
 	}
-	_, _, err := s.store.Conversation(ctx, DirectID(user, peer), "")
+	id := DirectID(user, peer)
+	if s.directs.known(id) {
+		return nil, nil
+	}
+	_, _, err := s.store.Conversation(ctx, id, "")
 	if err == nil {
+		s.directs.add(id)
 		return nil, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {

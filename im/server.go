@@ -72,6 +72,7 @@ type server struct {
 	sessions  *registry
 	flushers  *flushers
 	newPeers  *peerLimit
+	directs   directs
 
 	ownsStore bool
 	base      context.Context // of everything that runs; cancelled last

@@ -51,7 +51,7 @@ func appendCanonical(dst []byte, r *jsonReader) []byte {
 
 func appendCanonicalObject(dst []byte, r *jsonReader) []byte {
 	type member struct{ name, value []byte }
-	var few [12]member
+	var few [6]member
 	members := few[:0]
 	for c, ok := r.next(r.enter()); ok; c, ok = r.next(c) {
 		name := r.key()
