@@ -31,7 +31,15 @@ golden: ## Rewrite golden files after a deliberate change
 	go test ./im ./im/wire -update
 
 .PHONY: bench
-bench: ## Every benchmark with its peer, both sides in one run
+bench: ## The server beside what people would pick instead: minutes
+	cd examples/bench && GOWORK=off go build -o "$${TMPDIR:-/tmp}/h5im-bench" . && "$${TMPDIR:-/tmp}/h5im-bench"
+
+.PHONY: bench-quick
+bench-quick: ## Whether that tool works: seconds
+	cd examples/bench && GOWORK=off go run . -quick
+
+.PHONY: bench-parts
+bench-parts: ## The benchmarks of single packages, each with its peer
 	go test ./store/bolt -run xxx -bench 'Writers|Latency|Page|Disk' -benchtime 1x -timeout 20m
 	go test ./transport/websocket -run xxx -bench Delivery/paced -benchtime 60x
 	go test ./transport/websocket -run xxx -bench Idle/naive -benchtime 1x

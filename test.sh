@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./test.sh            everything, in the short form (CI)
-# ./test.sh lint|go|fuzz|crash|js|e2e|house   one part
+# ./test.sh lint|go|bench|fuzz|crash|js|e2e|house   one part
 # ./test.sh long       the long form: more kills, 60 s a fuzz target
 #
 # Each part prints its seconds. As root on Debian it installs what a part needs;
@@ -38,21 +38,19 @@ part() {
 }
 
 modules() { git ls-files '*go.mod' | xargs -n1 dirname; }
-# Modules outside go.work need downloads of their own and have their own command.
-light() { echo . ./examples; }
-
 house() {
 	test -z "$(gofmt -l $(git ls-files '*.go'))" || { gofmt -l $(git ls-files '*.go'); return 1; }
 	bash .ci/house_test.sh
 }
 
 lint() {
-	for m in $(light); do (cd "$m" && GOWORK=off $lint run ./...); done
+	for m in $(modules); do (cd "$m" && GOWORK=off $lint run ./...); done
 }
 
 gotest() {
 	need gcc gcc
-	for m in $(light); do
+	need nginx nginx
+	for m in $(modules); do
 		(cd "$m" && GOWORK=off go vet ./... && GOWORK=off go test -race -timeout 10m "$@" ./...)
 	done
 	# Lengths of 32 bits overflow an int of 32 bits.
@@ -76,6 +74,11 @@ fuzz() {
 			echo "found nothing: the deadline was the fuzzer's own"
 		done || return 1
 	done
+}
+
+# bench: whether the tool that measures us beside others works.
+bench() {
+	(cd examples/bench && GOWORK=off go run . -quick)
 }
 
 # crash KILLS: kill -9 under load. The server that is killed has no race detector.
@@ -107,6 +110,7 @@ all)
 	part house house
 	part lint lint
 	part go gotest
+	part bench bench
 	part fuzz fuzz 5
 	part crash crash 10
 	part js js
@@ -115,6 +119,7 @@ all)
 house) part house house ;;
 lint) part lint lint ;;
 go) part go gotest ;;
+bench) part bench bench ;;
 fuzz) part fuzz fuzz 5 ;;
 crash) part crash crash 10 ;;
 js) part js js ;;

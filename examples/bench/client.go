@@ -96,7 +96,7 @@ func (c *client) next() error {
 		if payload, err = c.reader.Peek(n); err != nil {
 			return err
 		}
-		defer c.reader.Discard(n)
+		defer func() { _, _ = c.reader.Discard(n) }()
 	} else {
 		payload = make([]byte, n)
 		if _, err := io.ReadFull(c.reader, payload); err != nil {

@@ -25,7 +25,7 @@ func (n *nhooyrSystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	queue := make(chan []byte, nhooyrQueue)

@@ -32,7 +32,7 @@ func serve(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s, err := newSystem(*name, *kind, *clients, dir)
 	if err != nil {
 		return err
@@ -42,8 +42,8 @@ func serve(args []string) (err error) {
 		return err
 	}
 	web := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go web.Serve(l)
-	defer web.Close()
+	go func() { _ = web.Serve(l) }() // until it is closed
+	defer func() { _ = web.Close() }()
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -68,6 +68,9 @@ func verdict(m metric, name string, own, peer float64) string {
 		}
 		return judged(own <= m.limit, fmt.Sprintf("at most %s", figure(m.limit)))
 	}
+	if peer == 0 {
+		return "–" // too little to count
+	}
 	ratio := own / peer
 	text := fmt.Sprintf("%.2fx", ratio)
 	goal, asked := m.goals[name]
