@@ -54,7 +54,7 @@ var attempts = sync.Pool{New: func() any {
 	a := &attempt{}
 	a.run = func(fd uintptr) bool {
 		a.err = syscall.EINTR
-		for a.err == syscall.EINTR {
+		for errors.Is(a.err, syscall.EINTR) {
 			a.n, a.err = syscall.Write(int(fd), a.bytes)
 		}
 		return true // whatever came of it
