@@ -64,11 +64,13 @@ var (
 )
 
 // benchItem is a message of 200 bytes with a UUIDv7 as its clientId.
-func benchItem(sender int) store.Append {
+func benchItem(sender int) store.Append { return benchItemTo(rand.IntN(benchConversations), sender) }
+
+func benchItemTo(conversation, sender int) store.Append {
 	now := 1_700_000_000_000 + benchClock.Add(1)/8
 	r, r2 := rand.Uint64(), rand.Uint64()
 	m := store.Message{
-		Conversation: benchConversation(rand.IntN(benchConversations)), From: benchUser(sender),
+		Conversation: benchConversation(conversation), From: benchUser(sender),
 		ID: fmt.Sprintf("%016x", r), Type: "text", Content: benchContent, Time: store.Millis(now),
 		ClientID: fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", now>>16, now&0xffff, r&0xfff, 0x8000|r>>20&0x3fff, r2&0xffffffffffff),
 	}
