@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./test.sh            everything, in the short form (CI)
 # ./test.sh lint|go|bench|fuzz|crash|js|e2e|house   one part
-# ./test.sh long       the long form: more kills, 60 s a fuzz target
+# ./test.sh long       the long form: more kills, 60 s a fuzz target, the peers
 #
 # Each part prints its seconds. As root on Debian it installs what a part needs;
 # elsewhere it prints the command and fails that part. Nothing is skipped.
@@ -76,9 +76,9 @@ fuzz() {
 	done
 }
 
-# bench: whether the tool that measures us beside others works.
+# bench FLAGS: the tool that measures us beside others; -quick tests the tool.
 bench() {
-	(cd examples/bench && GOWORK=off go run . -quick)
+	(cd examples/bench && GOWORK=off go run . "$@")
 }
 
 # crash KILLS: kill -9 under load. The server that is killed has no race detector.
@@ -110,7 +110,7 @@ all)
 	part house house
 	part lint lint
 	part go gotest
-	part bench bench
+	part bench bench -quick
 	part fuzz fuzz 5
 	part crash crash 10
 	part js js
@@ -119,13 +119,14 @@ all)
 house) part house house ;;
 lint) part lint lint ;;
 go) part go gotest ;;
-bench) part bench bench ;;
+bench) part bench bench -quick ;;
 fuzz) part fuzz fuzz 5 ;;
 crash) part crash crash 10 ;;
 js) part js js ;;
 e2e) part e2e e2e ;;
 long)
 	part go gotest -count=3
+	part bench bench
 	part fuzz fuzz 60
 	part crash crash 100
 	part js js 120

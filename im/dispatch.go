@@ -140,9 +140,10 @@ func (x *session) start(r *request, before *ticket) bool {
 		Conversation: key, Params: r.params, session: x, staged: r.place.stage,
 	}
 	x.mu.Unlock()
-	x.server.work.Go(func() { x.serve(r, op) })
 	if r.op.need == needNothing {
-		<-r.place.done // what follows in the same breath belongs to the open session
+		x.serve(r, op) // what follows in the same breath belongs to the open session
+	} else {
+		x.server.work.Go(func() { x.serve(r, op) })
 	}
 	return true
 }

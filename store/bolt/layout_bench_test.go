@@ -18,7 +18,7 @@ var (
 	layoutPages    = flag.Bool("layouts.pages", false, "measure pages and size alone, of files too large for the rest")
 )
 
-// BenchmarkLayouts compares layouts of the same rows: note N20 of DESIGN.md has
+// BenchmarkLayouts compares layouts of the same rows: note N19 of DESIGN.md has
 // the table.
 //
 //	go test ./store/bolt -run xxx -bench Layouts -benchtime 1x -timeout 60m
