@@ -78,6 +78,13 @@ func TestWrongArgumentsAreTold(t *testing.T) {
 	}
 }
 
+func TestTooFewFilesAreRefused(t *testing.T) {
+	err := raiseFiles(1 << 62)
+	if err == nil || !strings.Contains(err.Error(), "4611686018427387904 open files") {
+		t.Errorf("room for 2^62 files: %v", err)
+	}
+}
+
 // A run in which an acknowledgement or a delivery is missing, or comes twice,
 // fails and says which.
 func TestEverythingIsCounted(t *testing.T) {

@@ -426,7 +426,7 @@ func (b *browser) testOpenRPC(t *testing.T) {
 func (b *browser) testRedirects(t *testing.T) {
 	for _, path := range []string{
 		"/im", "/im/", "/im/sdk", "/im/sdk/", "/im/sdk/index.html", "/im/rpc/", "/im/ws/", "/im/openrpc.json/", "/im/admin",
-		"/im/sdk/../sdk/", "/im//sdk", "/im/./rpc", "/im/%2e%2e/", "/im//evil.example", "/im/sdk//evil.example/..",
+		"/im/sdk/../sdk/", "/im//sdk", "/im/./rpc", "/im//evil.example", "/im/sdk//evil.example/..",
 	} {
 		resp, _ := b.do(t, http.MethodGet, path, "")
 		if resp.StatusCode/100 != 3 {
@@ -437,7 +437,7 @@ func (b *browser) testRedirects(t *testing.T) {
 			t.Errorf("%s: %s, %v", path, resp.Status, err)
 			continue
 		}
-		if own := strings.HasPrefix(to.String(), b.url+"/im/"); !own && path != "/im/%2e%2e/" {
+		if !strings.HasPrefix(to.String(), b.url+"/im/") {
 			t.Errorf("%s redirects to %q", path, to)
 		}
 	}
