@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -243,6 +244,45 @@ func TestFlippedBytesNeverPanicOrHang(t *testing.T) {
 	}
 	if noticed < rounds/4 {
 		t.Errorf("only %d of %d damaged files were noticed", noticed, rounds)
+	}
+}
+
+// A small bucket lies in its parent's leaf. What leads out of it there is found
+// when the file is opened.
+func TestInlineBucketsAreLookedAt(t *testing.T) {
+	data := filled(t)
+	path := filepath.Join(t.TempDir(), "im.db")
+	must(t, os.WriteFile(path, data, 0o600))
+	db, err := bbolt.Open(path, 0o600, nil)
+	must(t, err)
+	var root int // where the leaf of the root bucket begins
+	must(t, db.View(func(tx *bbolt.Tx) error {
+		root = int(tx.Cursor().Bucket().Root()) * db.Info().PageSize
+		return nil
+	}))
+	must(t, db.Close())
+	u32 := func(at int) int { return int(binary.NativeEndian.Uint32(data[at:])) }
+	inline := 0
+	for i := range int(binary.NativeEndian.Uint16(data[root+10:])) {
+		elem := root + 16 + 16*i
+		value := elem + u32(elem+4) + u32(elem+8)
+		if binary.NativeEndian.Uint64(data[value:]) != 0 || binary.NativeEndian.Uint16(data[value+16+10:]) == 0 {
+			continue
+		}
+		inline++
+		first := value + 16 + 16 // element of the inline page
+		for what, at := range map[string]int{"flags": value + 16 + 8, "count": value + 16 + 11, "position": first + 6, "key size": first + 10, "value size": first + 14} {
+			d := slices.Clone(data)
+			d[at] ^= 0x7f
+			must(t, os.WriteFile(path, d, 0o600))
+			if s, err := bolt.Open(path, &bolt.Options{Logger: quiet}); err == nil {
+				t.Errorf("bucket %d: a false %s was not noticed", i, what)
+				s.Close()
+			}
+		}
+	}
+	if inline == 0 {
+		t.Error("no bucket is inline")
 	}
 }
 

@@ -14,12 +14,13 @@ import (
 // position(4) key size(4) page(8), a leaf flags(4) position(4) key size(4)
 // value size(4). Integers are in the order of the machine.
 const (
-	pageHeaderBytes = 16
-	pageElemBytes   = 16
-	branchFlag      = 1
-	leafFlag        = 2
-	freelistFlag    = 16
-	bucketElemFlag  = 1
+	pageHeaderBytes   = 16
+	pageElemBytes     = 16
+	bucketHeaderBytes = 16
+	branchFlag        = 1
+	leafFlag          = 2
+	freelistFlag      = 16
+	bucketElemFlag    = 1
 )
 
 // verifyPages walks the upper levels of every tree before anything else reads
@@ -149,18 +150,31 @@ func (w *pageWalk) page(id uint64, page []byte, children *[]uint64) (leaf bool, 
 			return false, damaged
 		}
 		if field(0) == bucketElemFlag {
-			if end-begin < 16 {
-				return false, damaged
-			}
-			// A bucket without a root page is inline, in its own value.
-			if root := binary.NativeEndian.Uint64(page[begin:]); root != 0 {
-				if err := w.tree(root, w.whole); err != nil {
-					return false, err
-				}
+			if err := w.bucket(id, page[begin:end]); err != nil {
+				return false, err
 			}
 		}
 	}
 	return flags == leafFlag, nil
+}
+
+// bucket checks the value of a bucket's element: its root page and sequence
+// (8 each), and where there is no root page the only one, inline. bbolt copies
+// an inline page to the heap, where references that lead out of it would read
+// whatever lies there.
+func (w *pageWalk) bucket(id uint64, value []byte) error {
+	if len(value) < bucketHeaderBytes {
+		return fmt.Errorf("%w: page %d is malformed", errDamaged, id)
+	}
+	if root := binary.NativeEndian.Uint64(value); root != 0 {
+		return w.tree(root, w.whole)
+	}
+	inline := value[bucketHeaderBytes:]
+	if len(inline) < pageHeaderBytes || binary.NativeEndian.Uint16(inline[8:]) != leafFlag {
+		return fmt.Errorf("%w: a bucket in page %d is malformed", errDamaged, id)
+	}
+	_, err := w.page(id, inline, nil)
+	return err
 }
 
 // freelist checks that no page is both free and in a tree.
