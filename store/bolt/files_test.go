@@ -271,9 +271,15 @@ func TestInlineBucketsAreLookedAt(t *testing.T) {
 		}
 		inline++
 		first := value + 16 + 16 // element of the inline page
-		for what, at := range map[string]int{"flags": value + 16 + 8, "count": value + 16 + 11, "position": first + 6, "key size": first + 10, "value size": first + 14} {
+		for what, flip := range map[string]struct {
+			at   int
+			bits byte
+		}{
+			"page's flags": {value + 16 + 8, 0x7f}, "count": {value + 16 + 11, 0x7f}, "position": {first + 6, 0x7f},
+			"key size": {first + 10, 0x7f}, "value size": {first + 14, 0x7f},
+		} {
 			d := slices.Clone(data)
-			d[at] ^= 0x7f
+			d[flip.at] ^= flip.bits
 			must(t, os.WriteFile(path, d, 0o600))
 			if s, err := bolt.Open(path, &bolt.Options{Logger: quiet}); err == nil {
 				t.Errorf("bucket %d: a false %s was not noticed", i, what)

@@ -121,7 +121,7 @@ func (w *pageWalk) tree(root uint64, whole bool) error {
 }
 
 // page checks one page and appends the children of a branch; the buckets in a
-// leaf are walked at once.
+// leaf are walked at once. children is nil of an inline page, which has neither.
 func (w *pageWalk) page(id uint64, page []byte, children *[]uint64) (leaf bool, err error) {
 	flags := binary.NativeEndian.Uint16(page[8:])
 	count := int(binary.NativeEndian.Uint16(page[10:]))
@@ -150,6 +150,9 @@ func (w *pageWalk) page(id uint64, page []byte, children *[]uint64) (leaf bool, 
 			return false, damaged
 		}
 		if field(0) == bucketElemFlag {
+			if children == nil {
+				return false, damaged
+			}
 			if err := w.bucket(id, page[begin:end]); err != nil {
 				return false, err
 			}

@@ -159,10 +159,10 @@ func (s *socket) send(frames []transport.Prepared) error {
 	if len(frames) == 0 {
 		return s.writeLocked(nil)
 	}
-	buf, free := joinBuffer(len(frames))
-	defer free()
+	joined := joins.Get().(*[]byte)
+	defer joins.Put(joined)
 	for len(frames) > 0 {
-		b, n := join(buf, frames)
+		b, n := join(*joined, frames)
 		if err := s.writeLocked(b); err != nil {
 			return err
 		}
@@ -195,10 +195,10 @@ func (s *socket) trySendLocked(frames []transport.Prepared) (sent int, err error
 	case len(s.rest) > 0:
 		return 0, transport.ErrWait
 	}
-	buf, free := joinBuffer(len(frames))
-	defer free()
+	joined := joins.Get().(*[]byte)
+	defer joins.Put(joined)
 	for sent < len(frames) {
-		b, n := join(buf, frames[sent:])
+		b, n := join(*joined, frames[sent:])
 		s.extendLocked()
 		wrote, err := tryWrite(s.raw, b)
 		if err != nil {
@@ -220,15 +220,6 @@ func (s *socket) trySendLocked(frames []transport.Prepared) (sent int, err error
 		return sent, transport.ErrWait
 	}
 	return sent, nil
-}
-
-// joinBuffer returns where frames are joined, if there is anything to join.
-func joinBuffer(frames int) (buf []byte, free func()) {
-	if frames < 2 {
-		return nil, func() {}
-	}
-	joined := joins.Get().(*[]byte)
-	return *joined, func() { joins.Put(joined) }
 }
 
 // join returns the first n frames as one: as many as fit into buf, or one that
