@@ -49,24 +49,6 @@ func (s suite) ends(t *testing.T) {
 		}
 	})
 
-	t.Run("the peer's code and reason come with ErrClosed", func(t *testing.T) {
-		c, client := s.pair(t, roomy)
-		drain(client.Read)
-		must(t, client.Write(s.format, []byte("last words")))
-		must(t, client.Close(4321, "gone fishing"))
-		got, err := c.Read()
-		must(t, err)
-		if string(got) != "last words" {
-			t.Errorf("got %q", got)
-		}
-		_, err = c.Read()
-		wantClose(t, err, 4321, "gone fishing")
-		if !errors.Is(err, transport.ErrClosed) {
-			t.Errorf("%v is no ErrClosed", err)
-		}
-		s.wantOver(t, c)
-	})
-
 	t.Run("only the first Close counts, also among many at once", func(t *testing.T) {
 		c, client := s.pair(t, roomy)
 		drain(c.Read)
@@ -123,43 +105,9 @@ func (s suite) ends(t *testing.T) {
 		})
 	})
 
-	t.Run("what the peer sends after Close is discarded", func(t *testing.T) {
-		c, client := s.pair(t, roomy)
-		must(t, c.Close(transport.CloseNormal, ""))
-		_ = client.Write(s.format, []byte("crossing"))
-		clientEnd := drain(client.Read)
-		within(t, closeWithin, "Read", func() {
-			if got, err := c.Read(); !errors.Is(err, transport.ErrClosed) {
-				t.Errorf("Read: %q, %v", got, err)
-			}
-			wantClose(t, clientEnd(), transport.CloseNormal, "")
-		})
-	})
-
 	t.Run("a peer that vanishes ends the connection", func(t *testing.T) {
 		c, client := s.pair(t, roomy)
 		client.Vanish()
-		within(t, patience, "Read", func() {
-			if _, err := c.Read(); !errors.Is(err, transport.ErrClosed) {
-				t.Errorf("Read: %v", err)
-			}
-		})
-		s.wantOver(t, c)
-	})
-
-	t.Run("a peer that ends its sending side has gone", func(t *testing.T) {
-		c, client := s.pair(t, roomy)
-		half, ok := client.(HalfCloser)
-		if !ok {
-			return // has no sides
-		}
-		must(t, client.Write(s.format, []byte("last words")))
-		must(t, half.CloseWrite())
-		got, err := c.Read()
-		must(t, err)
-		if string(got) != "last words" {
-			t.Errorf("got %q", got)
-		}
 		within(t, patience, "Read", func() {
 			if _, err := c.Read(); !errors.Is(err, transport.ErrClosed) {
 				t.Errorf("Read: %v", err)
@@ -198,6 +146,61 @@ func (s suite) ends(t *testing.T) {
 			case <-time.After(time.Millisecond):
 			}
 		}
+	})
+}
+
+// lastWords are what the peer sends at the end.
+func (s suite) lastWords(t *testing.T) {
+	t.Run("the peer's code and reason come with ErrClosed", func(t *testing.T) {
+		c, client := s.pair(t, roomy)
+		drain(client.Read)
+		must(t, client.Write(s.format, []byte("last words")))
+		must(t, client.Close(4321, "gone fishing"))
+		got, err := c.Read()
+		must(t, err)
+		if string(got) != "last words" {
+			t.Errorf("got %q", got)
+		}
+		_, err = c.Read()
+		wantClose(t, err, 4321, "gone fishing")
+		if !errors.Is(err, transport.ErrClosed) {
+			t.Errorf("%v is no ErrClosed", err)
+		}
+		s.wantOver(t, c)
+	})
+
+	t.Run("what the peer sends after Close is discarded", func(t *testing.T) {
+		c, client := s.pair(t, roomy)
+		must(t, c.Close(transport.CloseNormal, ""))
+		_ = client.Write(s.format, []byte("crossing"))
+		clientEnd := drain(client.Read)
+		within(t, closeWithin, "Read", func() {
+			if got, err := c.Read(); !errors.Is(err, transport.ErrClosed) {
+				t.Errorf("Read: %q, %v", got, err)
+			}
+			wantClose(t, clientEnd(), transport.CloseNormal, "")
+		})
+	})
+
+	t.Run("a peer that ends its sending side has gone", func(t *testing.T) {
+		c, client := s.pair(t, roomy)
+		half, ok := client.(HalfCloser)
+		if !ok {
+			return // has no sides
+		}
+		must(t, client.Write(s.format, []byte("last words")))
+		must(t, half.CloseWrite())
+		got, err := c.Read()
+		must(t, err)
+		if string(got) != "last words" {
+			t.Errorf("got %q", got)
+		}
+		within(t, patience, "Read", func() {
+			if _, err := c.Read(); !errors.Is(err, transport.ErrClosed) {
+				t.Errorf("Read: %v", err)
+			}
+		})
+		s.wantOver(t, c)
 	})
 }
 

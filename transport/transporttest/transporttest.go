@@ -19,6 +19,10 @@ type Harness struct {
 	// returns a function that connects a client. It may be called concurrently
 	// and fails the test where it cannot connect.
 	Listen func(t testing.TB, h http.Handler) (dial func(transport.Format) Client)
+	// OneWay is set for a transport whose Conns are transport.OneWay. They are of
+	// JSON, begin with one frame of the client's choice, and carry nothing more
+	// from it: its Write does nothing then, and its Close is a Vanish.
+	OneWay bool
 }
 
 // Client is a peer as the suite sees it. Read may run beside the others.
@@ -46,11 +50,19 @@ type Mute interface {
 
 // Run tests a transport.
 func Run(t *testing.T, h Harness) {
-	for _, format := range []transport.Format{transport.JSON, transport.Msgpack} {
+	formats := []transport.Format{transport.JSON, transport.Msgpack}
+	if h.OneWay {
+		formats = formats[:1]
+	}
+	for _, format := range formats {
 		t.Run(format.String(), func(t *testing.T) {
 			s := suite{Harness: h, format: format}
 			t.Run("messages", s.messages)
-			t.Run("limits", s.limits)
+			if !h.OneWay {
+				t.Run("frames", s.frames)
+				t.Run("limits", s.limits)
+				t.Run("last words", s.lastWords)
+			}
 			t.Run("ends", s.ends)
 			t.Run("slow peers", s.slowPeers)
 			t.Run("tries", s.tries)
@@ -102,6 +114,11 @@ func (srv *server) pair(t testing.TB) (transport.Conn, Client) {
 	case c = <-srv.conns:
 	case <-time.After(patience):
 		t.Fatal("the transport called no start")
+	}
+	if srv.s.OneWay {
+		if first, err := c.Read(); err != nil || len(first) == 0 {
+			t.Fatalf("the first frame: %q, %v", first, err)
+		}
 	}
 	t.Cleanup(func() {
 		_ = c.Close(transport.CloseNormal, "")
