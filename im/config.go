@@ -13,6 +13,8 @@ import (
 	"example.com/h5im/store"
 	"example.com/h5im/store/bolt"
 	"example.com/h5im/transport"
+	"example.com/h5im/transport/poll"
+	"example.com/h5im/transport/sse"
 	"example.com/h5im/transport/websocket"
 )
 
@@ -33,7 +35,8 @@ type Config struct {
 	// Hub joins the nodes of a cluster. Defaults to this process alone.
 	// A Hub given here is started and closed by the server.
 	Hub hub.Hub
-	// Transports are served besides POST /rpc. Defaults to WebSocket.
+	// Transports are served besides POST /rpc. Defaults to WebSocket, and
+	// server-sent events and long polling for networks that let none through.
 	Transports []transport.Transport
 
 	// Policy, Directory, Middleware and Extensions are optional.
@@ -170,5 +173,5 @@ func (c *Config) defaultStore() (store.Store, error) {
 }
 
 func defaultTransports() []transport.Transport {
-	return []transport.Transport{websocket.New(nil)}
+	return []transport.Transport{websocket.New(nil), sse.New(nil), poll.New(nil)}
 }

@@ -16,10 +16,11 @@ type registry struct {
 	mu     sync.RWMutex
 	conns  map[*session]struct{}
 	byUser map[string][]*session // open sessions
+	byName map[string]*session   // without a socket, until the connection has ended
 }
 
 func newRegistry(s *server) *registry {
-	return &registry{server: s, conns: map[*session]struct{}{}, byUser: map[string][]*session{}}
+	return &registry{server: s, conns: map[*session]struct{}{}, byUser: map[string][]*session{}, byName: map[string]*session{}}
 }
 
 // add begins to count a connection and the goroutine that will read it; false
@@ -31,8 +32,28 @@ func (r *registry) add(s *session) bool {
 		return false
 	}
 	r.conns[s] = struct{}{}
+	if s.oneWay != nil {
+		r.byName[s.id] = s
+	}
 	r.server.work.Add(1)
 	return true
+}
+
+// named returns the session without a socket of an id, nil if there is none.
+func (r *registry) named(id string) *session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.byName[id]
+}
+
+// forget ends what is left of a session whose connection has ended.
+func (r *registry) forget(s *session) {
+	if s.oneWay != nil {
+		r.mu.Lock()
+		delete(r.byName, s.id)
+		r.mu.Unlock()
+	}
+	r.server.work.Done()
 }
 
 // open attaches a session to its user: from now on it gets his events.

@@ -20,6 +20,7 @@ type request struct {
 	op     *Operation
 	params any
 	place  *ticket
+	answer func([]byte) // takes the encoded answer
 }
 
 // ticket is a request's place in its session's order. Operations of a session
@@ -63,17 +64,27 @@ func (t *ticket) finish() {
 func (x *session) receive(frame []byte) bool {
 	reqs, _, err := x.codec.Parse(frame, x.server.limits.scan())
 	if err != nil {
-		x.replyError(wire.NullID(), x.server.public(nil, err))
+		x.reply(x.errorAnswer(wire.NullID(), x.server.public(nil, err)))
 		if x.malformed++; x.malformed > maxMalformed {
 			x.close(transport.CloseProtocol, "this is not the protocol")
 			return false
 		}
 		return true
 	}
+	if !x.run(reqs, func(int) func([]byte) { return x.reply }) {
+		return false
+	}
+	x.queue.waitForRoom()
+	return true
+}
+
+// run starts the requests of a frame, each with where its answer goes. It
+// returns false when the session has closed meanwhile.
+func (x *session) run(reqs []wire.Request, answer func(i int) func([]byte)) bool {
 	var before *ticket
 	for i := range reqs {
 		if reqs[i].Err != nil {
-			x.replyError(reqs[i].ID, ErrorFromWire(reqs[i].Err))
+			answer(i)(x.errorAnswer(reqs[i].ID, ErrorFromWire(reqs[i].Err)))
 			continue
 		}
 		if reqs[i].ID.IsNone() {
@@ -81,15 +92,15 @@ func (x *session) receive(frame []byte) bool {
 		}
 		r, err := x.decode(&reqs[i])
 		if err != nil {
-			x.replyError(reqs[i].ID, x.server.public(nil, err))
+			answer(i)(x.errorAnswer(reqs[i].ID, x.server.public(nil, err)))
 			continue
 		}
+		r.answer = answer(i)
 		if !x.start(r, before) {
 			return false
 		}
 		before = r.place
 	}
-	x.queue.waitForRoom()
 	return true
 }
 
@@ -159,11 +170,7 @@ func (x *session) serve(r *request, op *Op) {
 		defer x.server.calls.end()
 	}
 	result, err := x.server.execute(x.ctx, r.op, op)
-	if err != nil {
-		x.replyError(r.id, x.server.public(op, err))
-	} else {
-		x.replyResult(op, r.id, result)
-	}
+	r.answer(x.encodeAnswer(op, r.id, result, err))
 	r.place.finish()
 	x.mu.Lock()
 	if x.last[op.Conversation] == r.place {
@@ -178,18 +185,23 @@ func (x *session) serve(r *request, op *Op) {
 	}
 }
 
-func (x *session) replyResult(op *Op, id wire.ID, result any) {
-	b, err := x.codec.AppendResult(nil, id, result)
-	if err != nil {
-		x.replyError(id, x.server.public(op, err))
-		return
+// encodeAnswer is the answer to a request: its result, or its error.
+func (x *session) encodeAnswer(op *Op, id wire.ID, result any, err error) []byte {
+	if err == nil {
+		var b []byte
+		if b, err = x.codec.AppendResult(nil, id, result); err == nil {
+			return b
+		}
 	}
-	x.queue.reply(x.conn.Prepare(b))
+	return x.errorAnswer(id, x.server.public(op, err))
 }
 
-func (x *session) replyError(id wire.ID, e *Error) {
-	x.queue.reply(x.conn.Prepare(x.codec.AppendError(nil, id, e.wire())))
+func (x *session) errorAnswer(id wire.ID, e *Error) []byte {
+	return x.codec.AppendError(nil, id, e.wire())
 }
+
+// reply queues an answer on the connection.
+func (x *session) reply(b []byte) { x.queue.reply(x.conn.Prepare(b)) }
 
 // execute runs one operation: what every way in has in common.
 func (s *server) execute(ctx context.Context, o *Operation, op *Op) (result any, err error) {

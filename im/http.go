@@ -33,7 +33,7 @@ func (s *server) coreRoutes() map[string]http.Handler {
 
 // ServeHTTP serves a path below the mount point: exactly a route's, or below it.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.draining.Load() {
+	if s.draining.Load() && r.Header.Get(sessionHeader) == "" {
 		w.Header().Set("Retry-After", strconv.Itoa(int(goawayRetry.Seconds())))
 		httpError(w, http.StatusServiceUnavailable, "the server shuts down")
 		return
@@ -55,9 +55,12 @@ func (s *server) transportHandler(t transport.Transport) http.Handler {
 		MaxFrameBytes: s.limits.FrameBytes, WriteTimeout: s.limits.WriteTimeout, PingInterval: s.limits.PingInterval,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin := s.origins.Check(r)
-		if origin == transport.Foreign {
-			httpError(w, http.StatusForbidden, "this origin may not connect; list it in Config.AllowedOrigins, or set Config.PublicOrigin behind a proxy")
+		origin, ok := s.checkOrigin(w, r)
+		if !ok {
+			return
+		}
+		if name := r.Header.Get(sessionHeader); name != "" {
+			s.resume(w, r, origin, name)
 			return
 		}
 		err := t.Serve(w, r, limits, func(conn transport.Conn) { s.accept(conn, r, origin) })
@@ -65,6 +68,30 @@ func (s *server) transportHandler(t transport.Transport) http.Handler {
 			s.log.Debug("connection refused", "path", r.URL.Path, "remote", r.RemoteAddr, "err", err)
 		}
 	})
+}
+
+// checkOrigin answers what may not come from where it does, and CORS
+// (https://fetch.spec.whatwg.org/#cors-preflight-fetch) for pages of other
+// origins: with a token, never for credentials.
+func (s *server) checkOrigin(w http.ResponseWriter, r *http.Request) (origin transport.Origin, ok bool) {
+	origin = s.origins.Check(r)
+	if origin == transport.Foreign {
+		httpError(w, http.StatusForbidden, "this origin may not connect; list it in Config.AllowedOrigins, or set Config.PublicOrigin behind a proxy")
+		return origin, false
+	}
+	h := w.Header()
+	if origin == transport.Allowed {
+		h.Add("Vary", "Origin")
+		h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+	}
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", "GET, POST")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, "+sessionHeader)
+		h.Set("Access-Control-Max-Age", "600")
+		w.WriteHeader(http.StatusNoContent)
+		return origin, false
+	}
+	return origin, true
 }
 
 // sdkHandler serves the browser SDK to any page: it is public.

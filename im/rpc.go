@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"example.com/h5im/im/wire"
-	"example.com/h5im/transport"
 )
 
 // Media types of POST /rpc.
@@ -19,33 +18,21 @@ const (
 )
 
 // serveRPC is POST /rpc: one request or batch, authenticated by itself. The
-// status is 200 once a frame was parsed; the body is the JSON-RPC answer.
+// status is 200 once a frame was parsed; the body is the JSON-RPC answer. A
+// session that the header names answers it as its own.
 func (s *server) serveRPC(w http.ResponseWriter, r *http.Request) {
-	origin := s.origins.Check(r)
-	if origin == transport.Allowed {
-		h := w.Header()
-		h.Add("Vary", "Origin")
-		h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
-	}
-	switch {
-	case r.Method == http.MethodOptions:
-		s.preflight(w, origin)
+	origin, ok := s.checkOrigin(w, r)
+	if !ok {
 		return
-	case r.Method != http.MethodPost:
+	}
+	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST, OPTIONS")
 		httpError(w, http.StatusMethodNotAllowed, "POST one JSON-RPC request or batch")
-		return
-	case origin == transport.Foreign:
-		httpError(w, http.StatusForbidden, "this origin may not call; list it in Config.AllowedOrigins, or set Config.PublicOrigin behind a proxy")
 		return
 	}
 	codec, media := requestCodec(r)
 	if codec == nil {
 		httpError(w, http.StatusUnsupportedMediaType, "the Content-Type is application/json or application/msgpack")
-		return
-	}
-	if r.Header.Get("Im-Session") != "" {
-		httpError(w, http.StatusNotFound, "there is no such session here")
 		return
 	}
 	frame, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.limits.FrameBytes)))
@@ -57,7 +44,9 @@ func (s *server) serveRPC(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client has gone
 	}
-	id, err := s.authenticate(r.Context(), &Handshake{Request: r}, origin)
+	name := r.Header.Get(sessionHeader)
+	x := s.sessions.named(name)
+	id, err := s.authenticate(r.Context(), x.handshake(r), origin)
 	if err == nil && r.URL.Query().Has("app") && r.URL.Query().Get("app") != s.config.AppID {
 		err = s.refuse(ErrAppUnknown.At("app"))
 	}
@@ -65,26 +54,18 @@ func (s *server) serveRPC(w http.ResponseWriter, r *http.Request) {
 		s.refuseRPC(w, media, codec, s.public(nil, err))
 		return
 	}
-	body := s.answerFrame(context.WithoutCancel(hostContext(r, origin)), codec, id, frame)
+	var body []byte
+	if name == "" {
+		body = s.answerFrame(context.WithoutCancel(hostContext(r, origin)), codec, id, frame)
+	} else if body, err = s.answerLeg(r, origin, x, leg{Session: name, User: id.User, Codec: codec.Name(), Frame: frame}); err != nil {
+		noSession(w)
+		return
+	}
 	if body == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	answer(w, http.StatusOK, media, body)
-}
-
-// preflight answers CORS (https://fetch.spec.whatwg.org/#cors-preflight-fetch)
-// for requests with a token; never for credentials.
-func (s *server) preflight(w http.ResponseWriter, origin transport.Origin) {
-	if origin == transport.Foreign {
-		httpError(w, http.StatusForbidden, "this origin may not call")
-		return
-	}
-	h := w.Header()
-	h.Set("Access-Control-Allow-Methods", "POST")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
-	h.Set("Access-Control-Max-Age", "600")
-	w.WriteHeader(http.StatusNoContent)
 }
 
 func requestCodec(r *http.Request) (wire.Codec, string) {

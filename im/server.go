@@ -61,6 +61,7 @@ type server struct {
 	routes   map[string]http.Handler
 	origins  *transport.Origins
 	cursors  *cursorSealer
+	ids      *sessionIDs
 
 	features      []string
 	notifications []notification
@@ -148,12 +149,13 @@ func (s *server) open() (err error) {
 	if s.hub == nil {
 		s.hub = hub.NewLocal()
 	}
+	if s.ids, err = newSessionIDs(s.info, s.hub.Node()); err != nil {
+		return err
+	}
 	err = s.hub.Start(s.base, hub.Handler{
 		Deliver: s.sessions.deliver,
-		Answer: func(context.Context, []byte) ([]byte, error) {
-			return nil, errors.New("im: no requests between nodes yet")
-		},
-		Gap: s.sessions.gap,
+		Answer:  s.answerNode,
+		Gap:     s.sessions.gap,
 	})
 	if err != nil {
 		return fmt.Errorf("im: hub: %w", err)

@@ -20,6 +20,7 @@ import (
 type session struct {
 	server *server
 	conn   transport.Conn
+	oneWay transport.OneWay // conn, if it is one
 	codec  wire.Codec
 	queue  *outQueue
 	id     string
@@ -67,19 +68,17 @@ func (s *server) accept(conn transport.Conn, r *http.Request, origin transport.O
 
 func (s *server) newSession(conn transport.Conn, r *http.Request, origin transport.Origin) *session {
 	x := &session{
-		server: s, conn: conn, codec: wire.JSON, id: randomID(), origin: origin,
+		server: s, conn: conn, codec: wire.JSON, id: s.ids.mint(), origin: origin,
 		queue: newOutQueue(conn, &s.limits, s.flushers), last: map[string]*ticket{},
 	}
+	x.oneWay, _ = conn.(transport.OneWay)
 	if conn.Info().Format == transport.Msgpack {
 		x.codec = wire.Msgpack
 	}
 	// The request's context dies with the handshake; its values are the host's.
 	values := context.WithoutCancel(hostContext(r, origin))
 	x.ctx, x.cancel = context.WithCancel(values)
-	x.request = (&http.Request{
-		Method: r.Method, URL: r.URL, Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr,
-		RequestURI: r.RequestURI, TLS: r.TLS, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
-	}).WithContext(values)
+	x.request = withoutBody(r, values)
 	x.mayRun = sync.NewCond(&x.mu)
 	x.queue.gap = func(conversation string, rev int64) transport.Prepared {
 		return x.encode(wire.EventGap, wire.GapEvent{Conversation: conversation, Rev: rev})
@@ -88,9 +87,17 @@ func (s *server) newSession(conn transport.Conn, r *http.Request, origin transpo
 	return x
 }
 
+// withoutBody is what an Authenticator needs of a request that will be over.
+func withoutBody(r *http.Request, ctx context.Context) *http.Request {
+	return (&http.Request{
+		Method: r.Method, URL: r.URL, Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr,
+		RequestURI: r.RequestURI, TLS: r.TLS, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+	}).WithContext(ctx)
+}
+
 // read takes frames until the connection ends.
 func (x *session) read() {
-	defer x.server.work.Done()
+	defer x.server.sessions.forget(x)
 	defer x.close(transport.CloseNormal, "")
 	for {
 		frame, err := x.conn.Read()
@@ -103,7 +110,17 @@ func (x *session) read() {
 		if !x.receive(frame) {
 			return
 		}
+		if x.oneWay != nil && !x.isOpen() { // and no frame can follow
+			_ = x.queue.flushed(x.ctx)
+			x.close(transport.CloseUnauthenticated, "session.open comes first")
+		}
 	}
+}
+
+func (x *session) isOpen() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.opened
 }
 
 // encode makes an event ready to send; nil if it cannot be encoded.
@@ -253,7 +270,10 @@ func (s *server) closeSession(context.Context, *Op, *wire.Empty) (*wire.Empty, e
 	return &wire.Empty{}, nil
 }
 
-func (s *server) ping(context.Context, *Op, *wire.Empty) (*wire.PingResult, error) {
+func (s *server) ping(_ context.Context, op *Op, _ *wire.Empty) (*wire.PingResult, error) {
+	if x := op.session; x != nil && x.oneWay != nil {
+		x.oneWay.Beat()
+	}
 	return &wire.PingResult{ServerTime: int64(s.now())}, nil
 }
 

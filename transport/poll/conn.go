@@ -34,6 +34,7 @@ type conn struct {
 	frame    int64         // number of sent
 	sent     []byte        // a whole response, until it is acknowledged
 	waiting  *poll         // the GET that waits
+	beat     bool          // the next one must not
 	farewell []byte        // set by Close
 	over     bool
 	gaveUp   bool        // over because nobody polled
@@ -125,14 +126,16 @@ func (c *conn) Write(msgs []transport.Prepared) error {
 
 func (c *conn) doneLocked() bool { return c.over || c.farewell != nil }
 
-// Beat sends the GET that waits home.
+// Beat sends the GET that waits home, or the next one.
 func (c *conn) Beat() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiting != nil {
-		c.waiting.leave = true
-		c.waiting.stir()
+	if c.waiting == nil {
+		c.beat = true
+		return
 	}
+	c.waiting.leave = true
+	c.waiting.stir()
 }
 
 // Close hands its last words to the GET that waits, or to one that comes soon.
@@ -226,7 +229,9 @@ func (c *conn) poll(ack int64, gone <-chan struct{}, waits func()) (body []byte,
 	if c.farewell == nil {
 		c.timer.Stop()
 	}
-	if !me.leave && c.next == nil && c.farewell == nil {
+	beat := c.beat
+	c.beat = false
+	if !beat && c.next == nil && c.farewell == nil {
 		c.mu.Unlock()
 		waits()
 		timeout := time.NewTimer(c.wait)

@@ -336,6 +336,19 @@ func TestWaiting(t *testing.T) {
 		})
 	})
 
+	t.Run("a beat that finds no GET sends the next one home", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := setup(t, nil)
+			c.Beat()
+			for _, want := range []time.Duration{0, 25 * time.Second} {
+				begin := time.Now()
+				if msgs, err := p.poll(0); msgs != nil || err != nil || time.Since(begin) != want {
+					t.Errorf("got %q, %v after %v", msgs, err, time.Since(begin))
+				}
+			}
+		})
+	})
+
 	t.Run("a peer that polls stays, one that does not has gone", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, p := setup(t, nil)
