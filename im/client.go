@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
+	"time"
 
 	"example.com/h5im/im/wire"
 	"example.com/h5im/transport"
@@ -144,11 +145,12 @@ func (c *client) Listen(ctx context.Context, device string) (Events, error) {
 	}
 	conn := newLocalConn()
 	x := s.newSession(conn, (&http.Request{}).WithContext(ctx), transport.Same)
+	x.trusted = true
 	if !s.sessions.add(x) {
 		return nil, ErrUnavailable.With("the server shuts down")
 	}
 	go x.read()
-	if err := x.open(c.who, device); err != nil {
+	if err := x.open(ctx, c.who, device, time.Now()); err != nil {
 		x.close(transport.CloseNormal, "")
 		return nil, s.public(op, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -45,6 +46,23 @@ type Config struct {
 	Middleware []Middleware
 	Extensions []Extension
 
+	// SessionPolicy says how many devices of a user may be on. nil: any, within
+	// Limits.SessionsPerUser.
+	SessionPolicy SessionPolicy
+	// Revalidate is how often the Authenticator is asked again about an open
+	// session, give or take a tenth, with the credentials that it came with. One
+	// that it refuses is treated as expired; any other error leaves it. 0: never.
+	Revalidate time.Duration
+	// DrainWindow is over how long Shutdown spreads its goaways, so that the
+	// other nodes of a cluster get the clients one by one. Until then it serves
+	// those who are here. 0: all at once, right for a server that is alone.
+	DrainWindow time.Duration
+	// ClientAddress tells where a request comes from, for
+	// Limits.SessionsPerAddress and session.list: behind a proxy, what a header
+	// of the proxy's says. "": not to be counted. Defaults to the connection's
+	// own address where that is public.
+	ClientAddress func(*http.Request) string
+
 	// PublicOrigin is the origin under which browsers see the server
 	// ("https://chat.example.com"), for a proxy in front that passes neither Host
 	// nor X-Forwarded-Proto.
@@ -79,6 +97,19 @@ type Limits struct {
 	Members         int // of a group; defaults to 5,000
 	Mentions        int // of a message; defaults to 50
 	SessionsPerUser int // on one node; defaults to 20
+	// SessionsPerAddress bounds the connections of an address on one node; see
+	// Config.ClientAddress. Defaults to 1,000.
+	SessionsPerAddress int
+	// Opening is how many session.open are served at once; others wait, and those
+	// who would wait for more than 5 s are told when to come again. Defaults to 128.
+	Opening int
+	// SessionRates and UserRates are what a session, and all sessions and POSTs
+	// of a user together, may call on one node. What comes too soon is
+	// rate_limited and nothing is lost: the SDK waits. Repetitions of what has
+	// been stored are not counted. Default to 50 reads a second (200 at once), 25
+	// writes (100) and 20 heavy calls (100), and to twice as much for a user.
+	SessionRates Rates
+	UserRates    Rates
 	// NewDirectPeersPerHour bounds the direct conversations that a user opens
 	// with people he never wrote to. Defaults to 60.
 	NewDirectPeersPerHour int
@@ -100,6 +131,7 @@ func (l *Limits) setDefaults() {
 		{&l.FrameBytes, 256 << 10}, {&l.ContentBytes, 64 << 10}, {&l.Batch, 64}, {&l.InFlight, 64},
 		{&l.Page, 50}, {&l.MaxPage, 100}, {&l.Changes, 5000}, {&l.TitleBytes, 256},
 		{&l.MembersPerCall, 500}, {&l.Members, 5000}, {&l.Mentions, 50}, {&l.SessionsPerUser, 20},
+		{&l.SessionsPerAddress, 1000}, {&l.Opening, 128},
 		{&l.NewDirectPeersPerHour, 60}, {&l.SendQueueBytes, 256 << 10}, {&l.SendQueueFrames, 1024},
 	}
 	for _, d := range ints {
@@ -115,6 +147,8 @@ func (l *Limits) setDefaults() {
 	for _, d := range durations {
 		*d.field = cmp.Or(*d.field, d.value)
 	}
+	l.SessionRates.setDefaults(Rates{Read: Rate{50, 200}, Write: Rate{25, 100}, Heavy: Rate{20, 100}})
+	l.UserRates.setDefaults(Rates{Read: Rate{100, 400}, Write: Rate{50, 200}, Heavy: Rate{40, 200}})
 }
 
 func (l *Limits) validate() error {
@@ -122,13 +156,18 @@ func (l *Limits) validate() error {
 		"FrameBytes": l.FrameBytes, "ContentBytes": l.ContentBytes, "Batch": l.Batch, "InFlight": l.InFlight,
 		"Page": l.Page, "MaxPage": l.MaxPage, "Changes": l.Changes, "TitleBytes": l.TitleBytes,
 		"MembersPerCall": l.MembersPerCall, "Members": l.Members, "Mentions": l.Mentions,
-		"SessionsPerUser": l.SessionsPerUser, "NewDirectPeersPerHour": l.NewDirectPeersPerHour,
+		"SessionsPerUser": l.SessionsPerUser, "SessionsPerAddress": l.SessionsPerAddress, "Opening": l.Opening, "NewDirectPeersPerHour": l.NewDirectPeersPerHour,
 		"SendQueueBytes": l.SendQueueBytes, "SendQueueFrames": l.SendQueueFrames,
 		"OpenTimeout": int(l.OpenTimeout), "AuthTimeout": int(l.AuthTimeout), "WriteTimeout": int(l.WriteTimeout),
 		"PingInterval": int(l.PingInterval), "ReauthGrace": int(l.ReauthGrace),
 	} {
 		if v < 0 {
 			return fmt.Errorf("im: Config.Limits.%s is negative", name)
+		}
+	}
+	for name, r := range map[string]*Rates{"SessionRates": &l.SessionRates, "UserRates": &l.UserRates} {
+		if !r.valid() {
+			return fmt.Errorf("im: Config.Limits.%s: PerSecond and Burst must be positive", name)
 		}
 	}
 	if l.Page > l.MaxPage {
@@ -149,6 +188,9 @@ func (c *Config) complete() error {
 	c.HostUser = cmp.Or(c.HostUser, "system")
 	if !validUser(c.HostUser) {
 		return errors.New("im: Config.HostUser is no valid user id")
+	}
+	if c.Revalidate < 0 || c.DrainWindow < 0 {
+		return errors.New("im: Config.Revalidate or DrainWindow is negative")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

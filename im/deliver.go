@@ -53,6 +53,7 @@ func (r *registry) forget(s *session) {
 		delete(r.byName, s.id)
 		r.mu.Unlock()
 	}
+	s.leave()
 	r.server.work.Done()
 }
 
@@ -81,6 +82,17 @@ func (r *registry) remove(s *session, user string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.conns, s)
+	r.detachLocked(s, user)
+}
+
+// detach undoes open.
+func (r *registry) detach(s *session, user string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.detachLocked(s, user)
+}
+
+func (r *registry) detachLocked(s *session, user string) {
 	sessions := r.byUser[user]
 	i := slices.Index(sessions, s)
 	if i < 0 {
@@ -94,6 +106,26 @@ func (r *registry) remove(s *session, user string) {
 		return
 	}
 	r.byUser[user] = slices.Delete(slices.Clone(sessions), i, i+1)
+}
+
+// attached are the sessions of a user, or of everybody for "", that match.
+func (r *registry) attached(user string, match func(*SessionInfo) bool) (found []*session) {
+	r.mu.RLock()
+	var all []*session
+	if user != "" {
+		all = r.byUser[user] // never changed, only replaced
+	} else {
+		for _, sessions := range r.byUser {
+			all = append(all, sessions...)
+		}
+	}
+	r.mu.RUnlock()
+	for _, s := range all {
+		if info := s.info(); match(&info) {
+			found = append(found, s)
+		}
+	}
+	return found
 }
 
 func (r *registry) all() []*session {

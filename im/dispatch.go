@@ -148,7 +148,7 @@ func (x *session) start(r *request, before *ticket) bool {
 	}
 	op := &Op{
 		Name: r.op.name, Identity: x.identity, Session: x.id, Device: x.device,
-		Conversation: key, Params: r.params, session: x, staged: r.place.stage,
+		Conversation: key, Params: r.params, session: x, remote: !x.trusted, staged: r.place.stage,
 	}
 	x.mu.Unlock()
 	if r.op.need == needNothing {
@@ -226,6 +226,17 @@ func (s *server) execute(ctx context.Context, o *Operation, op *Op) (result any,
 		}
 		if result, found, err := o.replay(s, ctx, op); found || err != nil {
 			return result, err
+		}
+	}
+	if o.need != needNothing { // session.open has a gate of its own, and no user yet
+		if err := s.meter(o, op); err != nil {
+			return nil, err
+		}
+		if op.remote && o.rate == rateHeavy {
+			if err := s.heavy.enter(ctx); err != nil {
+				return nil, err
+			}
+			defer s.heavy.leave()
 		}
 	}
 	if o.need == needMember || o.need == needOwner {

@@ -8,7 +8,9 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
+	"example.com/h5im/im/wire"
 	"example.com/h5im/sdkjs"
 	"example.com/h5im/transport"
 )
@@ -63,8 +65,25 @@ func (s *server) transportHandler(t transport.Transport) http.Handler {
 			s.resume(w, r, origin, name)
 			return
 		}
-		err := t.Serve(w, r, limits, func(conn transport.Conn) { s.accept(conn, r, origin) })
+		address := s.clientAddress(r)
+		if !s.addresses.enter(address) {
+			w.Header().Set("Retry-After", "60")
+			httpError(w, http.StatusTooManyRequests, "too many connections from this address")
+			return
+		}
+		if err := s.handshakes.enter(r.Context()); err != nil {
+			s.addresses.leave(address)
+			s.refuseRPC(w, mediaJSON, wire.JSON, s.public(nil, err))
+			return
+		}
+		shaken := sync.OnceFunc(s.handshakes.leave)
+		err := t.Serve(w, r, limits, func(conn transport.Conn) {
+			shaken()
+			s.accept(conn, r, origin, address, func() { s.addresses.leave(address) })
+		})
+		shaken()
 		if err != nil {
+			s.addresses.leave(address)
 			s.log.Debug("connection refused", "path", r.URL.Path, "remote", r.RemoteAddr, "err", err)
 		}
 	})

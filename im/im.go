@@ -47,6 +47,9 @@ type (
 //
 //nolint:revive // each is named after its operation, and documented where it is declared
 type (
+	SessionsResult     = wire.SessionsResult
+	RevokeParams       = wire.RevokeParams
+	RevokeResult       = wire.RevokeResult
 	SendParams         = wire.SendParams
 	SendResult         = wire.SendResult
 	ListParams         = wire.ListParams

@@ -219,7 +219,7 @@ func oneWay() []transport.Transport {
 	return []transport.Transport{sse.New(nil), poll.New(&poll.Options{Gone: 2 * time.Second})}
 }
 
-func TestSessionsWithoutASocket(t *testing.T) {
+func TestSessionsWithoutASocket(t *testing.T) { // [P107] [P109] [P113]
 	eachOneWay(t, func(t *testing.T, path string) {
 		srv := setup(t, im.Config{Transports: oneWay()})
 		web := serve(t, srv)
@@ -287,7 +287,7 @@ func TestSessionsWithoutASocket(t *testing.T) {
 	})
 }
 
-func TestSessionsWithoutASocketAreTheirOwners(t *testing.T) {
+func TestSessionsWithoutASocketAreTheirOwners(t *testing.T) { // [P110]
 	eachOneWay(t, func(t *testing.T, path string) {
 		srv := setup(t, im.Config{Transports: oneWay()})
 		web := serve(t, srv)
@@ -322,7 +322,7 @@ func TestSessionsWithoutASocketAreTheirOwners(t *testing.T) {
 	})
 }
 
-func TestRefusedOpenEndsASessionWithoutASocket(t *testing.T) {
+func TestRefusedOpenEndsASessionWithoutASocket(t *testing.T) { // [P113]
 	eachOneWay(t, func(t *testing.T, path string) {
 		srv := setup(t, im.Config{Transports: oneWay()})
 		c := begin(t, path, "", serve(t, srv))
@@ -339,7 +339,7 @@ func TestRefusedOpenEndsASessionWithoutASocket(t *testing.T) {
 }
 
 // A ping proves that what the server writes would still arrive.
-func TestPingMakesASessionWithoutASocketBeat(t *testing.T) {
+func TestPingMakesASessionWithoutASocketBeat(t *testing.T) { // [P112]
 	srv := setup(t, im.Config{Transports: oneWay()})
 	web := serve(t, srv)
 	t.Run("SSE", func(t *testing.T) {
@@ -400,7 +400,7 @@ func TestDrainReachesSessionsWithoutASocket(t *testing.T) {
 	})
 }
 
-func TestLegsFindTheirNode(t *testing.T) {
+func TestLegsFindTheirNode(t *testing.T) { // [P111]
 	eachOneWay(t, func(t *testing.T, path string) {
 		bus := hub.NewBus()
 		s := memory.New(nil)

@@ -53,6 +53,9 @@ func setup(t testing.TB, c im.Config) *imtest.Server {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Limits.SessionRates == (im.Rates{}) && c.Limits.UserRates == (im.Rates{}) { // most tests are in a hurry
+		c.Limits.SessionRates, c.Limits.UserRates = im.Unlimited(), im.Unlimited()
+	}
 	return imtest.New(t, c)
 }
 

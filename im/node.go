@@ -9,7 +9,9 @@ import (
 
 // nodeRequest is what a node asks of another: exactly one of its fields.
 type nodeRequest struct {
-	Leg *leg `json:"leg,omitempty"`
+	Leg        *leg   `json:"leg,omitempty"`
+	Kick       *kick  `json:"kick,omitempty"`
+	SessionsOf string `json:"sessionsOf,omitempty"`
 }
 
 // answerNode answers another node.
@@ -23,6 +25,10 @@ func (s *server) answerNode(ctx context.Context, body []byte) ([]byte, error) {
 	switch {
 	case q.Leg != nil:
 		answer, err = s.takeLeg(ctx, q.Leg)
+	case q.Kick != nil:
+		answer = s.kickHere(q.Kick)
+	case q.SessionsOf != "":
+		answer = s.sessionsHere(q.SessionsOf)
 	default:
 		err = errors.New("im: a request of a newer node")
 	}

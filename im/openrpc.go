@@ -23,6 +23,7 @@ func coreNotifications() []notification {
 		{wire.EventReauth, reflect.TypeFor[wire.ReauthEvent]()},
 		{wire.EventGoaway, reflect.TypeFor[wire.GoawayEvent]()},
 		{wire.EventKicked, reflect.TypeFor[wire.KickedEvent]()},
+		{wire.EventClose, reflect.TypeFor[wire.CloseEvent]()},
 	}
 }
 

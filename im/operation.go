@@ -26,6 +26,7 @@ type Op struct {
 	head    store.Conversation // where the operation needs a member
 	member  *store.Member
 	session *session
+	remote  bool // from outside this process
 	// staged is called when an append has its place behind the session's
 	// earlier ones, so that the next may go; nil if nobody waits.
 	staged func()
@@ -56,7 +57,7 @@ const (
 
 var needNames = [...]string{"anyone", "a session", "a user", "a member, checked in the transaction", "a member", "an owner"}
 
-// rate is the class by which an operation will be counted.
+// rate is the class by which an operation is counted; see Rates.
 type rate uint8
 
 const (

@@ -26,6 +26,8 @@ var matrix = map[string]struct {
 }{
 	"session.open":         {func(string) string { return `{"appId":"test","token":"x","device":"d"}` }, "unsupported"},
 	"session.close":        {func(string) string { return `{}` }, "unsupported"},
+	"session.list":         {func(string) string { return `{}` }, ""},
+	"session.revoke":       {func(string) string { return `{"others":true}` }, ""},
 	"ping":                 {func(string) string { return `{}` }, ""},
 	"user.get":             {func(string) string { return `{"users":["owner"]}` }, ""},
 	"sync":                 {func(string) string { return `{}` }, ""},

@@ -131,7 +131,7 @@ func (s *server) answerRequest(ctx context.Context, codec wire.Codec, id Identit
 	if r.Err != nil {
 		return codec.AppendError(nil, r.ID, r.Err)
 	}
-	op := &Op{Name: r.Method, Identity: id}
+	op := &Op{Name: r.Method, Identity: id, remote: true}
 	result, err := s.call(ctx, codec, op, r.Params)
 	if err == nil {
 		var b []byte

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,14 @@ type Server interface {
 	// System acts as the host: every operation, without policy and without
 	// asking for membership.
 	System() HostClient
+
+	// Revoke ends the open sessions that sel chooses, on all nodes and within a
+	// second: each is told reason, and its client does not come back by itself
+	// (close code 4201). It returns how many there were; with an error too, when
+	// a node did not answer. It refuses no one who comes later: make the
+	// Authenticator do so first. A session whose credentials were being checked
+	// meanwhile does not open.
+	Revoke(ctx context.Context, sel Selector, reason string) (closed int, err error)
 
 	// Ready is nil while the server can serve, for a readiness probe.
 	Ready() error
@@ -73,7 +82,14 @@ type server struct {
 	sessions  *registry
 	flushers  *flushers
 	newPeers  *peerLimit
+	users     userBuckets
+	revoked   revocations
+	addresses addresses
 	directs   directs
+
+	handshakes *gate // of connections that begin
+	opening    *gate // of session.open
+	heavy      *gate // of operations that walk or write many rows
 
 	ownsStore bool
 	base      context.Context // of everything that runs; cancelled last
@@ -100,6 +116,12 @@ func New(c Config) (Server, error) {
 		table: map[string]*Operation{}, types: builtinTypes(), origins: origins,
 		newPeers: newPeerLimit(c.Limits.NewDirectPeersPerHour, c.Now), done: make(chan struct{}),
 	}
+	processors := runtime.GOMAXPROCS(0)
+	s.handshakes = newGate(4*processors, maxWaiting, gatePatience)
+	s.opening = newGate(c.Limits.Opening, maxWaiting, gatePatience)
+	s.heavy = newGate(8*processors, maxWaiting, gatePatience)
+	s.addresses = addresses{limit: c.Limits.SessionsPerAddress, count: map[string]int{}}
+	s.revoked.keep = 2 * c.Limits.AuthTimeout
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.sessions = newRegistry(s)
 	s.flushers = newFlushers()

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"example.com/h5im/im/wire"
 	"example.com/h5im/transport"
@@ -18,23 +20,31 @@ import (
 //	    |  OpenTimeout           |  credentials expired, peer gone, drain
 //	    +-------------> closed <-+
 type session struct {
-	server *server
-	conn   transport.Conn
-	oneWay transport.OneWay // conn, if it is one
-	codec  wire.Codec
-	queue  *outQueue
-	id     string
-	origin transport.Origin
-	ctx    context.Context // values of the request; ends with the session
-	cancel context.CancelFunc
+	server  *server
+	conn    transport.Conn
+	oneWay  transport.OneWay // conn, if it is one
+	codec   wire.Codec
+	queue   *outQueue
+	id      string
+	origin  transport.Origin
+	ctx     context.Context // values of the request; ends with the session
+	cancel  context.CancelFunc
+	since   time.Time
+	trusted bool   // of this process: never asked for credentials
+	leave   func() // gives back the connection's place among those of its address
+	buckets buckets
 
 	mu        sync.Mutex
 	request   *http.Request // for the Authenticator; nil when no longer needed
+	token     string        // of the last session.open, where it will be asked again
 	identity  Identity
 	device    string
+	client    string
+	address   string
 	opened    bool
 	closed    bool
 	timer     *time.Timer // OpenTimeout, then the credentials' end, then the grace
+	recheck   *time.Timer // Config.Revalidate
 	last      map[string]*ticket
 	running   int
 	mayRun    *sync.Cond // running sank, or closed
@@ -44,17 +54,36 @@ type session struct {
 // maxMalformed is how many frames that are no protocol a client may send.
 const maxMalformed = 8
 
-// SessionInfo describes a session to an Extension.
+// SessionInfo describes a session.
 type SessionInfo struct {
-	ID       string
-	Identity Identity
-	Device   string
+	ID        string
+	Identity  Identity // of a session on another node: User alone
+	Device    string
+	Client    string // what session.open said it is, "" if nothing: not to be trusted
+	Transport string // "websocket", "sse", "poll", "local", ...
+	Address   string // where it comes from, as Config.ClientAddress says
+	Since     time.Time
 }
 
-// accept starts a session on a new connection.
-func (s *server) accept(conn transport.Conn, r *http.Request, origin transport.Origin) {
+func (x *session) info() SessionInfo {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.infoLocked()
+}
+
+func (x *session) infoLocked() SessionInfo {
+	return SessionInfo{
+		ID: x.id, Identity: x.identity, Device: x.device, Client: x.client,
+		Transport: x.conn.Info().Kind, Address: x.address, Since: x.since,
+	}
+}
+
+// accept starts a session on a new connection. leave is called at its end.
+func (s *server) accept(conn transport.Conn, r *http.Request, origin transport.Origin, address string, leave func()) {
 	x := s.newSession(conn, r, origin)
+	x.address, x.leave = address, leave
 	if !s.sessions.add(x) {
+		leave()
 		_ = conn.Close(transport.CloseRestart, "the server restarts")
 		return
 	}
@@ -68,7 +97,7 @@ func (s *server) accept(conn transport.Conn, r *http.Request, origin transport.O
 
 func (s *server) newSession(conn transport.Conn, r *http.Request, origin transport.Origin) *session {
 	x := &session{
-		server: s, conn: conn, codec: wire.JSON, id: s.ids.mint(), origin: origin,
+		server: s, conn: conn, codec: wire.JSON, id: s.ids.mint(), origin: origin, since: s.config.Now(), leave: func() {},
 		queue: newOutQueue(conn, &s.limits, s.flushers), last: map[string]*ticket{},
 	}
 	x.oneWay, _ = conn.(transport.OneWay)
@@ -148,9 +177,11 @@ func (x *session) close(code int, reason string) {
 		return
 	}
 	x.closed = true
-	opened, info := x.opened, SessionInfo{ID: x.id, Identity: x.identity, Device: x.device}
-	if x.timer != nil {
-		x.timer.Stop()
+	opened, info := x.opened, x.infoLocked()
+	for _, t := range []*time.Timer{x.timer, x.recheck} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	x.mayRun.Broadcast()
 	x.mu.Unlock()
@@ -178,30 +209,32 @@ func (s *server) openSession(ctx context.Context, op *Op, p *wire.OpenParams) (*
 	if !validName(p.Device, 64) {
 		return nil, ErrInvalidArgument.With("device is 1 to 64 of [A-Za-z0-9_.-]").At("device")
 	}
-	x.mu.Lock()
-	request, opened := x.request, x.opened
-	var previous *Identity
-	if opened {
-		id := x.identity
-		previous = &id
+	began := time.Now()
+	h := x.credentials(p.Token, p.Device)
+	if h.Previous == nil {
+		if err := s.opening.enter(ctx); err != nil {
+			return nil, err
+		}
+		defer s.opening.leave()
 	}
-	x.mu.Unlock()
-
-	if request == nil {
-		request = (&http.Request{Method: http.MethodGet, URL: new(url.URL), Header: http.Header{}}).WithContext(x.ctx)
-	}
-	id, err := s.authenticate(ctx, &Handshake{Request: request, Token: p.Token, Device: p.Device, Previous: previous}, x.origin)
+	id, err := s.authenticate(ctx, h, x.origin)
 	if err != nil {
 		return nil, err
 	}
-	if opened && id.User != previous.User {
+	if h.Previous != nil && id.User != h.Previous.User {
 		return nil, ErrPermissionDenied.With("a session cannot change its user")
 	}
 	op.Identity, op.Device = id, p.Device
 	if err := s.allow(ctx, op); err != nil {
 		return nil, err
 	}
-	if err := x.open(id, p.Device); err != nil {
+	x.mu.Lock()
+	x.client = cutText(p.Client, maxClientName)
+	if s.config.Revalidate > 0 {
+		x.token = p.Token
+	}
+	x.mu.Unlock()
+	if err := x.open(ctx, id, p.Device, began); err != nil {
 		return nil, err
 	}
 	result := &wire.OpenResult{
@@ -214,8 +247,25 @@ func (s *server) openSession(ctx context.Context, op *Op, p *wire.OpenParams) (*
 	return result, nil
 }
 
-// open records who the session is, and attaches it the first time.
-func (x *session) open(id Identity, device string) error {
+// credentials are what the Authenticator sees of a session, for the first time
+// or again.
+func (x *session) credentials(token, device string) *Handshake {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	h := &Handshake{Request: x.request, Token: token, Device: device}
+	if x.opened {
+		previous := x.identity
+		h.Previous = &previous
+	}
+	if h.Request == nil {
+		h.Request = (&http.Request{Method: http.MethodGet, URL: new(url.URL), Header: http.Header{}}).WithContext(x.ctx)
+	}
+	return h
+}
+
+// open records who the session is, and attaches it the first time. began is
+// when its credentials were taken to be checked.
+func (x *session) open(ctx context.Context, id Identity, device string, began time.Time) error {
 	s := x.server
 	x.mu.Lock()
 	first := !x.opened
@@ -224,21 +274,37 @@ func (x *session) open(id Identity, device string) error {
 		return ErrUnavailable
 	}
 	x.identity, x.device = id, device
+	info := x.infoLocked()
 	x.mu.Unlock()
 	if first {
 		if err := s.sessions.open(x, id.User); err != nil {
 			return err
 		}
 	}
+	err := error(nil)
+	if s.revoked.since(began, &info) {
+		err = s.refuse(ErrUnauthenticated.With("the session was revoked"))
+	} else if first {
+		err = s.admit(ctx, x)
+	}
+	if err != nil {
+		if first {
+			s.sessions.detach(x, id.User)
+		}
+		return err
+	}
 	x.mu.Lock()
 	x.opened = true
 	if x.timer != nil {
 		x.timer.Stop()
 	}
-	if id.ExpiresAt.IsZero() {
-		x.request = nil // the server will not ask again: it costs more memory than the rest of a session
-	} else {
+	if !id.ExpiresAt.IsZero() {
 		x.timer = time.AfterFunc(id.ExpiresAt.Sub(s.config.Now()), x.expire)
+	} else if s.config.Revalidate == 0 {
+		x.request = nil // the server will not ask again: it costs more memory than the rest of a session
+	}
+	if s.config.Revalidate > 0 && first && !x.trusted {
+		x.recheck = time.AfterFunc(jittered(s.config.Revalidate), x.revalidate)
 	}
 	closed := x.closed
 	x.mu.Unlock()
@@ -248,10 +314,23 @@ func (x *session) open(id Identity, device string) error {
 	}
 	if first {
 		for _, f := range s.onOpen {
-			f(SessionInfo{ID: x.id, Identity: id, Device: device})
+			f(info)
 		}
 	}
 	return nil
+}
+
+// maxClientName is how much is kept of what a client says it is.
+const maxClientName = 64
+
+// cutText returns the printable beginning of a text, n bytes at most.
+func cutText(s string, n int) string {
+	for i, r := range s {
+		if i+utf8.RuneLen(r) > n || !unicode.IsPrint(r) {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 // expire asks for new credentials and closes the session if none come in time.
@@ -261,6 +340,9 @@ func (x *session) expire() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.closed {
+		if x.timer != nil {
+			x.timer.Stop()
+		}
 		x.timer = time.AfterFunc(grace, func() { x.close(transport.CloseExpired, "the credentials have expired") })
 	}
 }

@@ -9,9 +9,14 @@ import (
 	"example.com/h5im/transport"
 )
 
-// goawayRetry is how long after a goaway a client should wait: long enough for a
-// restart, spread by the client's own jitter.
-const goawayRetry = time.Second
+// goawayRetry is how long after a goaway the first client should wait: long
+// enough for a restart. Where all are told at once, the others wait longer, each
+// by a share, so that they do not come back together.
+const (
+	goawayRetry     = time.Second
+	goawayShare     = time.Millisecond
+	maxGoawaySpread = 20 * time.Second
+)
 
 // lastGrace is for what runs when Shutdown's context has ended.
 const lastGrace = 5 * time.Second
@@ -20,7 +25,6 @@ const lastGrace = 5 * time.Second
 func (s *server) Shutdown(ctx context.Context) error {
 	s.shutdown.Do(func() {
 		s.draining.Store(true)
-		s.calls.refuse()
 		go func() {
 			s.doneErr = s.drain(ctx)
 			close(s.done)
@@ -31,9 +35,8 @@ func (s *server) Shutdown(ctx context.Context) error {
 }
 
 func (s *server) drain(ctx context.Context) error {
-	for _, session := range s.sessions.all() {
-		session.notify(wire.EventGoaway, wire.GoawayEvent{RetryAfterMs: goawayRetry.Milliseconds()})
-	}
+	s.sendAway(ctx)
+	s.calls.refuse()
 	err := s.calls.wait(ctx)
 	for _, session := range s.sessions.all() {
 		if flushErr := session.queue.flushed(ctx); err == nil {
@@ -61,6 +64,35 @@ func (s *server) drain(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// sendAway tells every session to go, evenly over the drain window.
+func (s *server) sendAway(ctx context.Context) {
+	sessions := s.sessions.all()
+	n, window := len(sessions), s.config.DrainWindow
+	begin := time.Now()
+	for i, session := range sessions {
+		share := func(d time.Duration) time.Duration { return d * time.Duration(i) / time.Duration(n) }
+		retry := goawayRetry
+		if window == 0 {
+			retry += share(min(maxGoawaySpread, time.Duration(n)*goawayShare))
+		} else {
+			sleepUntil(ctx, begin.Add(share(window)))
+		}
+		session.notify(wire.EventGoaway, wire.GoawayEvent{RetryAfterMs: retry.Milliseconds()})
+	}
+	if n > 0 {
+		sleepUntil(ctx, begin.Add(window))
+	}
+}
+
+func sleepUntil(ctx context.Context, t time.Time) {
+	if wait := time.Until(t); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // inFlight counts operations and lets Shutdown wait for none.

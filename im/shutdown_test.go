@@ -13,6 +13,7 @@ import (
 
 	"example.com/h5im/im"
 	"example.com/h5im/im/imtest"
+	"example.com/h5im/im/wire"
 	"example.com/h5im/store"
 	"example.com/h5im/store/memory"
 	"example.com/h5im/transport"
@@ -159,4 +160,73 @@ func (s *leaving) ChangeMembers(ctx context.Context, c store.MembersChange) (sto
 func (s *leaving) Mark(ctx context.Context, m store.Mark) (store.Marked, error) {
 	marked, err := s.Store.Mark(context.WithoutCancel(ctx), m)
 	return marked, errors.Join(err, s.cut(ctx))
+}
+
+func TestGoawaysAreSpread(t *testing.T) { // [P115]
+	const clients = 10
+	connect := func(t *testing.T, c im.Config) (*imtest.Server, []*imtest.Client) {
+		srv := setup(t, c)
+		var all []*imtest.Client
+		for i := range clients {
+			all = append(all, srv.Connect(string(rune('a'+i))))
+		}
+		return srv, all
+	}
+	t.Run("at once, each with a time of its own", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, all := connect(t, im.Config{})
+			must(t, srv.Shutdown(ctx))
+			times := map[int64]bool{}
+			for _, c := range all {
+				var e wire.GoawayEvent
+				c.Decode(c.Event("goaway"), &e)
+				times[e.RetryAfterMs] = true
+			}
+			if len(times) != clients {
+				t.Errorf("%d clients come back at %v", clients, times)
+			}
+		})
+	})
+	t.Run("over the window, in which the others are served", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, all := connect(t, im.Config{DrainWindow: clients * time.Second})
+			begin := time.Now()
+			done := make(chan error)
+			go func() { done <- srv.Shutdown(ctx) }()
+			for second := range clients {
+				time.Sleep(time.Until(begin.Add(time.Duration(second)*time.Second + time.Second/2)))
+				told := 0
+				for _, c := range all {
+					for _, e := range c.Events() {
+						if e.Name == "goaway" {
+							told++
+						}
+					}
+					must(t, c.Call("ping", nil, nil))
+				}
+				if told != 1 {
+					t.Errorf("in second %d %d were told", second, told)
+				}
+			}
+			must(t, <-done)
+			if d := time.Since(begin); d > (clients+1)*time.Second {
+				t.Errorf("it took %v", d)
+			}
+		})
+	})
+	t.Run("and not beyond the time that Shutdown has", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, all := connect(t, im.Config{DrainWindow: time.Hour})
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			begin := time.Now()
+			_ = srv.Shutdown(ctx)
+			if d := time.Since(begin); d > 6*time.Second {
+				t.Errorf("it took %v", d)
+			}
+			for _, c := range all {
+				ended(t, c, transport.CloseRestart)
+			}
+		})
+	})
 }

@@ -12,6 +12,8 @@ func operations() []Operation {
 	return []Operation{
 		define("session.open", needNothing, rateHeavy, (*server).openSession, "Opens the session, or renews the credentials of one that is open. Nothing else is answered before it."),
 		define("session.close", needSession, rateFree, (*server).closeSession, "Ends the session. The connection closes after the answer."),
+		define("session.list", needUser, rateHeavy, (*server).listSessions, "Answers the caller's sessions on all nodes, newest first."),
+		define("session.revoke", needUser, rateHeavy, (*server).revokeSessions, "Ends others of the caller's sessions, on all nodes. Their clients do not come back by themselves."),
 		define("ping", needUser, rateFree, (*server).ping, "Answers the server's time."),
 		define("user.get", needUser, rateRead, (*server).getUsers, "Answers the profiles of people who share a conversation with the caller."),
 

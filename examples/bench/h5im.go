@@ -18,7 +18,7 @@ func newChat(kind string, clients int, dir string) (system, error) {
 			return im.Identity{User: h.Token}, nil
 		}),
 		DataDir: dir,
-		Limits:  im.Limits{Members: clients + 1},
+		Limits:  im.Limits{Members: clients + 1, SessionRates: im.Unlimited(), UserRates: im.Unlimited()},
 		Logger:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

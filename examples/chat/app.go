@@ -25,7 +25,7 @@ type app struct {
 }
 
 // newApp opens what is in the directory data, or makes it.
-func newApp(ctx context.Context, data string) (*app, error) {
+func newApp(ctx context.Context, data string, limits im.Limits) (*app, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -40,6 +40,7 @@ func newApp(ctx context.Context, data string) (*app, error) {
 		Auth:      in,
 		Directory: directory{},
 		DataDir:   data,
+		Limits:    limits,
 		Now:       c.now,
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 
 func start(t testing.TB, data string) *app {
 	t.Helper()
-	a, err := newApp(t.Context(), data)
+	a, err := newApp(t.Context(), data, im.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestRestart(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(data, "token.key"), []byte("short"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newApp(t.Context(), data); err == nil || !strings.Contains(err.Error(), "damaged") {
+		if _, err := newApp(t.Context(), data, im.Limits{}); err == nil || !strings.Contains(err.Error(), "damaged") {
 			t.Fatal(err)
 		}
 	})

@@ -18,6 +18,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"example.com/h5im/im"
 )
 
 // stopGrace is how long running work may take after SIGINT or SIGTERM.
@@ -38,6 +40,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("chat", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:8080", "`host:port` to serve on; port 0 picks a free one")
 	data := flags.String("data", "./chat-data", "`directory` to keep everything in")
+	unlimited := flags.Bool("unlimited", false, "do not limit how often a client may call, for load tests")
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)
 	switch {
@@ -57,7 +60,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer listener.Close()
-	a, err := newApp(ctx, *data)
+	var limits im.Limits
+	if *unlimited {
+		limits.SessionRates, limits.UserRates = im.Unlimited(), im.Unlimited()
+	}
+	a, err := newApp(ctx, *data, limits)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (r *run) start() {
 		r.t.Fatal(err)
 	}
 	defer log.Close()
-	r.server = exec.Command(r.binary, "-addr", r.addr, "-data", r.data)
+	r.server = exec.Command(r.binary, "-addr", r.addr, "-data", r.data, "-unlimited")
 	r.server.Stdout, r.server.Stderr = log, log
 	if err := r.server.Start(); err != nil {
 		r.t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,13 @@ type Server struct {
 	t    testing.TB
 	pipe pipe.Transport
 	app  string
+	down atomic.Bool
+}
+
+// Shutdown is the server's. A test that calls it judges its error by itself.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.down.Store(true)
+	return s.Server.Shutdown(ctx)
 }
 
 // New starts a server that the test's end shuts down. What c leaves empty is
@@ -58,14 +66,15 @@ func New(t testing.TB, c im.Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := &Server{Server: srv, t: t, pipe: p, app: c.AppID}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
+		if err := srv.Shutdown(ctx); err != nil && !s.down.Load() {
 			t.Errorf("shutdown: %v", err)
 		}
 	})
-	return &Server{Server: srv, t: t, pipe: p, app: c.AppID}
+	return s
 }
 
 // TokenIsUser is an Authenticator's function for tests.

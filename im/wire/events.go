@@ -12,6 +12,7 @@ const (
 	EventReauth       = "reauth"       // ReauthEvent
 	EventGoaway       = "goaway"       // GoawayEvent
 	EventKicked       = "kicked"       // KickedEvent
+	EventClose        = "close"        // CloseEvent
 )
 
 // MemberEvent tells that the member list changed.
@@ -55,5 +56,12 @@ type GoawayEvent struct {
 
 // KickedEvent tells that the session ends and must not reconnect.
 type KickedEvent struct {
+	Reason string `json:"reason"`
+}
+
+// CloseEvent is the last event of a session without a socket, in the place of a
+// close frame.
+type CloseEvent struct {
+	Code   int    `json:"code"`
 	Reason string `json:"reason"`
 }

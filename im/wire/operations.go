@@ -38,6 +38,34 @@ type Limits struct {
 	NewDirectPeersPerHour int `json:"newDirectPeersPerHour"`
 }
 
+// Session is a session of the caller's.
+type Session struct {
+	Session   string `json:"session"`
+	Device    string `json:"device"`
+	Client    string `json:"client,omitempty"` // as session.open said
+	Transport string `json:"transport"`        // "websocket", "sse", "poll", "local"
+	Address   string `json:"address,omitempty"`
+	Since     int64  `json:"since"`
+	Current   bool   `json:"current,omitempty"`
+}
+
+// SessionsResult is the result of session.list.
+type SessionsResult struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// RevokeParams are the params of session.revoke: one of the three.
+type RevokeParams struct {
+	Session string `json:"session,omitempty"`
+	Device  string `json:"device,omitempty"` // all of its sessions but the caller's own
+	Others  bool   `json:"others,omitempty"` // all but the caller's own
+}
+
+// RevokeResult is the result of session.revoke.
+type RevokeResult struct {
+	Closed int `json:"closed"`
+}
+
 // Empty are params or a result without fields.
 type Empty struct{}
 

@@ -13,6 +13,8 @@ var methods = []struct {
 }{
 	{"session.open", wire.OpenParams{}, wire.OpenResult{}},
 	{"session.close", wire.Empty{}, wire.Empty{}},
+	{"session.list", wire.Empty{}, wire.SessionsResult{}},
+	{"session.revoke", wire.RevokeParams{}, wire.RevokeResult{}},
 	{"ping", wire.Empty{}, wire.PingResult{}},
 	{"user.get", wire.UsersParams{}, wire.UsersResult{}},
 	{"message.send", wire.SendParams{To: wire.Target{User: "bob"}}, wire.SendResult{}},
@@ -43,6 +45,7 @@ var events = []struct {
 	{wire.EventReauth, wire.ReauthEvent{}},
 	{wire.EventGoaway, wire.GoawayEvent{}},
 	{wire.EventKicked, wire.KickedEvent{}},
+	{wire.EventClose, wire.CloseEvent{}},
 }
 
 // full returns a pointer to a copy of v with every field set.

@@ -233,7 +233,7 @@ func write(t *testing.T, c transport.Conn, texts ...string) {
 	}
 }
 
-func TestFrames(t *testing.T) {
+func TestFrames(t *testing.T) { // [P108]
 	t.Run("a frame comes again until it is acknowledged, the same bytes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, p := setup(t, nil)

@@ -20,14 +20,16 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
 	data := flag.String("data", "", "data directory")
+	flag.Bool("unlimited", true, "it is")
 	flag.Parse()
 	s, err := bolt.Open(filepath.Join(*data, "im.db"), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	srv, err := im.New(im.Config{
-		AppID: "demo",
-		Store: &hasty{Store: s, seq: map[string]int64{}},
+		AppID:  "demo",
+		Limits: im.Limits{SessionRates: im.Unlimited(), UserRates: im.Unlimited()},
+		Store:  &hasty{Store: s, seq: map[string]int64{}},
 		Auth: im.AuthenticatorFunc(func(_ context.Context, h *im.Handshake) (im.Identity, error) {
 			return im.Identity{User: h.Token}, nil
 		}),
