@@ -20,6 +20,11 @@ export interface ChangesResult {
   rev: number;
 }
 
+export interface CloseEvent {
+  code: number;
+  reason: string;
+}
+
 export interface Conversation {
   archived?: boolean;
   count: number;
@@ -269,6 +274,16 @@ export interface ReceiptEvent {
   user: string;
 }
 
+export interface RevokeParams {
+  device?: string;
+  others?: boolean;
+  session?: string;
+}
+
+export interface RevokeResult {
+  closed: number;
+}
+
 export interface SendParams {
   clientId: string;
   content: string | JsonObject;
@@ -289,6 +304,20 @@ export interface SendResult {
   rev: number;
   seq: number;
   time: number;
+}
+
+export interface Session {
+  address?: string;
+  client?: string;
+  current?: boolean;
+  device: string;
+  session: string;
+  since: number;
+  transport: string;
+}
+
+export interface SessionsResult {
+  sessions: Session[];
 }
 
 export interface SkipEvent {
@@ -327,6 +356,10 @@ export interface Operations {
   "session.open": { params: OpenParams; result: OpenResult };
   /** Ends the session. The connection closes after the answer. */
   "session.close": { params: Empty; result: Empty };
+  /** Answers the caller's sessions on all nodes, newest first. */
+  "session.list": { params: Empty; result: SessionsResult };
+  /** Ends others of the caller's sessions, on all nodes. Their clients do not come back by themselves. */
+  "session.revoke": { params: RevokeParams; result: RevokeResult };
   /** Answers the server's time. */
   "ping": { params: Empty; result: PingResult };
   /** Answers the profiles of people who share a conversation with the caller. */
@@ -369,4 +402,5 @@ export interface ServerEvents {
   reauth: ReauthEvent;
   goaway: GoawayEvent;
   kicked: KickedEvent;
+  close: CloseEvent;
 }

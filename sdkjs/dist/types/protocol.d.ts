@@ -19,6 +19,10 @@ export interface ChangesResult {
     reset?: boolean;
     rev: number;
 }
+export interface CloseEvent {
+    code: number;
+    reason: string;
+}
 export interface Conversation {
     archived?: boolean;
     count: number;
@@ -236,6 +240,14 @@ export interface ReceiptEvent {
     read: number;
     user: string;
 }
+export interface RevokeParams {
+    device?: string;
+    others?: boolean;
+    session?: string;
+}
+export interface RevokeResult {
+    closed: number;
+}
 export interface SendParams {
     clientId: string;
     content: string | JsonObject;
@@ -255,6 +267,18 @@ export interface SendResult {
     rev: number;
     seq: number;
     time: number;
+}
+export interface Session {
+    address?: string;
+    client?: string;
+    current?: boolean;
+    device: string;
+    session: string;
+    since: number;
+    transport: string;
+}
+export interface SessionsResult {
+    sessions: Session[];
 }
 export interface SkipEvent {
     conversation: string;
@@ -291,6 +315,16 @@ export interface Operations {
     "session.close": {
         params: Empty;
         result: Empty;
+    };
+    /** Answers the caller's sessions on all nodes, newest first. */
+    "session.list": {
+        params: Empty;
+        result: SessionsResult;
+    };
+    /** Ends others of the caller's sessions, on all nodes. Their clients do not come back by themselves. */
+    "session.revoke": {
+        params: RevokeParams;
+        result: RevokeResult;
     };
     /** Answers the server's time. */
     "ping": {
@@ -375,4 +409,5 @@ export interface ServerEvents {
     reauth: ReauthEvent;
     goaway: GoawayEvent;
     kicked: KickedEvent;
+    close: CloseEvent;
 }
