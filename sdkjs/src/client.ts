@@ -8,6 +8,7 @@ import { MessagesApi } from './messages.js';
 import { type SendHandle, type Target, targetOf } from './outbox.js';
 import type { JsonObject, Message, Profile } from './protocol.js';
 import type { Operation, Params, Result } from './rpc.js';
+import type { TransportName } from './transports/conn.js';
 import { version } from './version.js';
 import type { Wait } from './wait.js';
 
@@ -75,6 +76,11 @@ export class IMClient {
 
   get state(): State {
     return this.#core.connection.state;
+  }
+
+  /** What carries the session, once one was opened. */
+  get transport(): TransportName | null {
+    return this.#core.connection.transport;
   }
 
   /** Who this client is, once a session was opened. contacts.profiles tells more. */

@@ -1,7 +1,7 @@
-import { Connection, type Session, type StateChange } from './connection.js';
+import { Connection, type ConnectionOwner, type Session, type StateChange } from './connection.js';
 import { Profiles } from './contacts.js';
 import { Emitter } from './emitter.js';
-import { socketUrl } from './endpoint.js';
+import { urlOf } from './endpoint.js';
 import { IMError, toIMError } from './errors.js';
 import { deviceId, uuidv7 } from './ids.js';
 import { Outbox, type Outgoing } from './outbox.js';
@@ -10,6 +10,8 @@ import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
 import { type TokenReason, Tokens } from './tokens.js';
+import { Choice } from './transports/choice.js';
+import type { TransportName } from './transports/conn.js';
 import { version } from './version.js';
 import { guard, later, retrying, type Wait, Watched } from './wait.js';
 
@@ -29,6 +31,12 @@ export interface IMOptions {
   getToken?(why: TokenReason): Promise<string>;
   /** Where the server is mounted: "https://host/im". Defaults to where this script came from. */
   endpoint?: string | URL;
+  /**
+   * How to connect. 'auto' takes WebSocket; where something on the way blocks
+   * it, server-sent events with POST ('sse'), and where that is held back, long
+   * polling ('poll'). All do the same. Defaults to 'auto'.
+   */
+  transport?: 'auto' | TransportName;
   /** For surroundings that are no browser. */
   platform?: PlatformAdapter;
   /** Defaults to the console. */
@@ -39,6 +47,8 @@ export interface IMOptions {
 export interface IMEvents {
   /** The state changed. */
   state: StateChange;
+  /** Another transport is used now, or the first. */
+  transport: TransportName;
   /** A session was opened, the first time or again. */
   session: Session;
   /** A message came; see onMessage. */
@@ -64,7 +74,7 @@ export interface IMEvents {
 const resyncMs = 5 * 60_000;
 
 /** What the parts of a client share. @internal */
-export class Core {
+export class Core implements ConnectionOwner {
   readonly emitter = new Emitter<IMEvents>((e) => this.logger.error('IMClient: a listener failed', e));
   readonly connection = new Connection(this);
   readonly replica = new Replica(this);
@@ -73,6 +83,7 @@ export class Core {
   readonly client = `h5im-js/${version}`;
   readonly appId: string;
   readonly tokens: Tokens;
+  readonly choice: Choice;
   readonly platform: PlatformAdapter;
   readonly logger: Logger;
   readonly #told = new WeakSet<IMError>();
@@ -86,6 +97,7 @@ export class Core {
     this.#endpoint = o.endpoint;
     this.platform = o.platform ?? {};
     this.logger = o.logger ?? globalThis.console;
+    this.choice = new Choice(o.transport, this.platform);
     this.tokens = new Tokens(o.userToken, o.getToken?.bind(o));
   }
 
@@ -104,8 +116,12 @@ export class Core {
     return this.#device;
   };
 
-  url(): string {
-    return socketUrl(this.#endpoint, this.appId, this.platform);
+  url(path: string): string {
+    return urlOf(this.#endpoint, path, this.appId, this.platform);
+  }
+
+  token(): string | undefined {
+    return this.tokens.current;
   }
 
   readonly me = (): string => this.connection.session?.user ?? '';
@@ -161,6 +177,10 @@ export class Core {
       if (change.error) this.failed(over);
     }
     this.emitter.emit('state', change);
+  }
+
+  transportChanged(name: TransportName): void {
+    this.emitter.emit('transport', name);
   }
 
   /** The client has caught up. */

@@ -4,10 +4,18 @@ export type { ContactsApi } from './contacts.js';
 export type { ConversationsApi } from './conversations.js';
 export type { IMEvents, IMOptions, Logger } from './core.js';
 export { clientReasons, type ErrorDetail, IMError, type Reason, serverReasons } from './errors.js';
+export type { Fallbacks } from './fallbacks.js';
 export type { GroupsApi } from './groups.js';
 export type { MessagesApi } from './messages.js';
 export type { Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
-export type { KeyValueStorage, PlatformAdapter, SocketLike } from './platform.js';
+export type {
+  FetchInit,
+  FetchLike,
+  KeyValueStorage,
+  PlatformAdapter,
+  ResponseLike,
+  SocketLike,
+} from './platform.js';
 export type {
   Conversation,
   Json,
@@ -28,5 +36,6 @@ export type { ConversationsChange, Gap } from './replica.js';
 export type { Operation, Params, Result } from './rpc.js';
 export type { GapItem, Timeline, TimelineItem } from './timeline.js';
 export type { TokenReason } from './tokens.js';
+export type { Conn, ConnEvents, Dial, Dialing, TransportName } from './transports/conn.js';
 export { version } from './version.js';
 export type { Wait } from './wait.js';
