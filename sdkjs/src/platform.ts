@@ -129,14 +129,17 @@ export function onWake(p: PlatformAdapter, fn: () => void): () => void {
     around().addEventListener?.(type, awake, { signal });
   }
   document?.addEventListener('resume', awake, { signal });
-  // A machine that slept with the page in sight tells nobody.
-  let last = Date.now();
-  const timer = setInterval(() => {
-    const passedMs = Date.now() - last;
-    last += passedMs;
-    if (Math.abs(passedMs - tickMs) > jumpMs) awake();
-  }, tickMs);
-  signal.addEventListener('abort', () => clearInterval(timer));
+  // A machine that slept with the page in sight tells nobody; nor does one whose clock was set.
+  let timer: ReturnType<typeof setTimeout>;
+  const tick = (last: number) => {
+    timer = setTimeout(() => {
+      const at = Date.now();
+      if (Math.abs(at - last - tickMs) > jumpMs) awake();
+      tick(at);
+    }, tickMs);
+  };
+  tick(Date.now());
+  signal.addEventListener('abort', () => clearTimeout(timer));
   return () => off.abort();
 }
 

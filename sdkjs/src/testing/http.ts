@@ -38,7 +38,9 @@ export function fetchFrom(server: TestServer): FetchLike {
       const session: TestSession = new TestSession(server, new Polled(server, url.href, () => session));
       return response({ status: 200, body: await answers(session, init.body as string) });
     }
-    return response(await ofSession(path, url, init));
+    const answer = await ofSession(path, url, init);
+    if (server.loseAnswer(path, init.headers)) throw new TypeError('network error');
+    return response(answer);
   }
 
   /** A request of a session that is open. */

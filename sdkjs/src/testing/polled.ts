@@ -65,6 +65,7 @@ export class Polled implements Carrier {
     }
     if (this.#broken) throw new TypeError('network error');
     if (signal.aborted) return { status: 204 };
+    if (this.session().stalled) return new Promise(() => {});
     this.#nudged = false;
     if (!this.#queue.length) return { status: 204 };
     this.#last = this.#queue.splice(0);
@@ -78,7 +79,6 @@ export class Polled implements Carrier {
   }
 
   #nudge(): void {
-    if (this.server.stalled) return;
     this.#nudged = true;
     this.#waiting?.();
   }

@@ -71,9 +71,9 @@ export class TestServer {
   readonly blocked = new Set<TransportName>();
   /** Event streams arrive only when they have ended, as behind a proxy that buffers. */
   buffering = false;
-  /** Nothing that the server writes to an open connection arrives, though it looks open. Answers to POST do. */
-  stalled = false;
-  /** Answers an HTTP request itself, before anything else does: a status, or undefined. */
+  /** An HTTP request for which it returns true is processed, and its answer is lost on the way. */
+  loseAnswer: (path: string, headers: Record<string, string>) => boolean = () => false;
+  /** Answers an HTTP request before anything else does; undefined: goes on; an error that is thrown is a broken connection. */
   http: (path: string, headers: Record<string, string>) => HttpAnswer | undefined = () => undefined;
   /** The app that the clients must name. */
   appId = 'YOUR_APP_ID';
@@ -142,6 +142,11 @@ export class TestServer {
   /** Ends every connection with a close code; 1006 is a broken one. */
   cut(code = 1006, reason = ''): void {
     for (const s of [...this.sessions]) s.socket.closed(code, reason);
+  }
+
+  /** From now on nothing that the server writes to what is open arrives, though it looks open. Answers to POST do. */
+  stall(): void {
+    for (const s of this.sessions) s.stalled = true;
   }
 
   /** The id of the direct conversation of two users. */

@@ -25,6 +25,8 @@ export class TestSession {
   /** Empty until the session was opened. */
   user = '';
   readonly id: string;
+  /** Nothing arrives any more; see TestServer.stall. */
+  stalled = false;
   /** Events that wait for the first sync's answer. */
   private held: string[] | null = [];
 

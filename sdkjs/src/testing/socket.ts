@@ -37,7 +37,7 @@ export class TestSocket implements SocketLike {
   }
 
   deliver(frame: string): void {
-    this.later(() => this.isClosed || this.server.stalled || this.onmessage?.({ data: frame } as never));
+    this.later(() => this.isClosed || this.session.stalled || this.onmessage?.({ data: frame } as never));
   }
 
   closed(code: number, reason = ''): void {

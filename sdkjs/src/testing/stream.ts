@@ -71,7 +71,7 @@ export class Stream implements Carrier {
   #write(text: string): void {
     if (this.#isOver) return;
     setTimeout(() => {
-      if (!this.server.stalled) this.#push({ done: false, value: new TextEncoder().encode(text) });
+      if (!this.#session.stalled) this.#push({ done: false, value: new TextEncoder().encode(text) });
     }, this.server.latencyMs);
   }
 

@@ -35,7 +35,7 @@ class LongPoll extends Posting {
         failures = 0;
         if (++empty > maxEmpty) await this.pause(pauseMs);
       } else if (reply && !isTransient(reply)) return this.refused(reply);
-      else if (failures++ < maxFailures) await this.pause(reply?.retryAfterMs || pauseMs);
+      else if (failures < maxFailures) await this.pause(reply?.retryAfterMs || pauseMs * failures++);
       else return reply ? this.refused(reply) : this.end(1006, 'polls were lost');
     }
   }
