@@ -2,6 +2,7 @@ import type { Session, State } from './connection.js';
 import { ContactsApi } from './contacts.js';
 import { ConversationsApi } from './conversations.js';
 import { Core, type IMEvents, type IMOptions } from './core.js';
+import type { Diagnosis } from './diagnose.js';
 import { IMError } from './errors.js';
 import { GroupsApi } from './groups.js';
 import { MessagesApi } from './messages.js';
@@ -89,9 +90,20 @@ export class IMClient {
     return user === undefined ? null : (this.contacts.peek(user) ?? { id: user });
   }
 
-  /** The server's clock minus this one's: for showing times, never for order. */
+  /** The server's clock minus this one's, as the fastest answer told it: for showing times, never for order. */
   get clockOffsetMs(): number {
     return this.#core.connection.clockOffsetMs;
+  }
+
+  /**
+   * Finds out what support would ask: whether there is a way to the server and
+   * which, how far the clock is off, what the server thinks of the token, what
+   * may be sent. It works in every state, opens no session and takes up to
+   * seven seconds where something does not answer. Rejects with offline where
+   * the part of the SDK that does it cannot be loaded.
+   */
+  diagnose(wait: Wait = {}): Promise<Diagnosis> {
+    return this.#core.shared(this.#core.diagnose(), wait);
   }
 
   /** Calls fn for every event of a type. Returns off. */

@@ -148,6 +148,24 @@ export class Connection {
     return this.#link && !this.#link.ending ? this.#link.rpc : null;
   }
 
+  /** Why there is no connection, or was none. */
+  get error(): IMError | undefined {
+    return this.#error;
+  }
+
+  /** The server has told its time. */
+  get isClockKnown(): boolean {
+    return this.#clockRttMs < Infinity;
+  }
+
+  /** How long an answer takes; undefined where there is no connection, or not in time. */
+  async rttMs(wait: Wait): Promise<number | undefined> {
+    const asked = now();
+    const { rpc } = this;
+    if (!rpc) return undefined;
+    return rpc.call('ping', {}, wait, () => now() - asked, true).catch(() => undefined);
+  }
+
   /** Why there will be no connection, until init. */
   get over(): IMError | undefined {
     return over.includes(this.state) ? this.#error : undefined;
@@ -308,7 +326,14 @@ export class Connection {
     const { appId, client, device, tokens } = this.#core;
     const params = { appId, device: device(), client, token };
     const asked = now();
-    const session = await link.rpc.call('session.open', params, { timeoutMs: defaultTimeoutMs });
+    let session: Session;
+    try {
+      session = await link.rpc.call('session.open', params, { timeoutMs: defaultTimeoutMs });
+    } catch (e) {
+      const told = toIMError(e).detail?.serverTime; // it may be the clock's fault
+      if (told) this.#clock(asked, told);
+      throw e;
+    }
     const { expiresAt, serverTime, limits } = session;
     this.#clock(asked, serverTime);
     link.rpc.limits = limits;

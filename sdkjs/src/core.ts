@@ -1,11 +1,12 @@
 import { Connection, type ConnectionOwner, type Session, type StateChange } from './connection.js';
 import { Profiles } from './contacts.js';
+import type { Diagnosis } from './diagnose.js';
 import { Emitter } from './emitter.js';
 import { urlOf } from './endpoint.js';
 import { IMError, toIMError } from './errors.js';
 import { deviceId, uuidv7 } from './ids.js';
 import { Outbox, type Outgoing } from './outbox.js';
-import type { PlatformAdapter } from './platform.js';
+import { isOnline, type PlatformAdapter } from './platform.js';
 import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
@@ -43,12 +44,23 @@ export interface IMOptions {
   logger?: Logger;
 }
 
+/** How far a synchronisation has come. */
+export interface SyncProgress {
+  /** How many pages have come, and how many conversations in them. */
+  pages: number;
+  rows: number;
+  /** It was the last one. How many are still to come nobody knows. */
+  done: boolean;
+}
+
 /** The events of a client. */
 export interface IMEvents {
   /** The state changed. */
   state: StateChange;
   /** Another transport is used now, or the first. */
   transport: TransportName;
+  /** A page of what changed since last time has come: after each connection, and every now and then. */
+  syncing: SyncProgress;
   /** A session was opened, the first time or again. */
   session: Session;
   /** A message came; see onMessage. */
@@ -154,6 +166,17 @@ export class Core implements ConnectionOwner {
     this.#resyncLater();
     const sync = async () => this.connection.rpc === rpc && this.replica.sync(rpc, session);
     retrying(sync).catch((e) => this.failed(toIMError(e)));
+  }
+
+  async diagnose(): Promise<Diagnosis> {
+    const { choice, connection, platform, tokens } = this;
+    const { diagnose } = await choice.load();
+    const rttMs = await connection.rttMs({ timeoutMs: 5_000 });
+    const { state, transport, session, error, isClockKnown } = connection;
+    const clockOffsetMs = isClockKnown ? connection.clockOffsetMs : undefined;
+    const hasToken = !!(tokens.current || tokens.getToken);
+    const known = { state, transport, session, clockOffsetMs, error, rttMs, hasToken };
+    return diagnose(this, { ...known, isOnline: isOnline(platform) });
   }
 
   /** Forgets whatever belongs to the user. */

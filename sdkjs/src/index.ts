@@ -2,7 +2,8 @@ export { IMClient, type TextMessage, type User } from './client.js';
 export type { Session, State, StateChange } from './connection.js';
 export type { ContactsApi } from './contacts.js';
 export type { ConversationsApi } from './conversations.js';
-export type { IMEvents, IMOptions, Logger } from './core.js';
+export type { IMEvents, IMOptions, Logger, SyncProgress } from './core.js';
+export type { ClockWords, Diagnosis, TokenDiagnosis } from './diagnose.js';
 export { clientReasons, type ErrorDetail, IMError, type Reason, serverReasons } from './errors.js';
 export type { Fallbacks } from './fallbacks.js';
 export type { GroupsApi } from './groups.js';
@@ -20,6 +21,7 @@ export type {
   Conversation,
   Json,
   JsonObject,
+  Limits,
   ListResult,
   Marker,
   Member,
@@ -37,5 +39,6 @@ export type { Operation, Params, Result } from './rpc.js';
 export type { GapItem, Timeline, TimelineItem } from './timeline.js';
 export type { TokenReason } from './tokens.js';
 export type { Conn, ConnEvents, Dial, Dialing, TransportName } from './transports/conn.js';
+export type { Way } from './transports/probe.js';
 export { version } from './version.js';
 export type { Wait } from './wait.js';

@@ -1,4 +1,5 @@
 import { IMError } from '../errors.js';
+import type { Fallbacks } from '../fallbacks.js';
 import { loadFallbacks } from '../load-fallbacks.js';
 import { type KeyValueStorage, type PlatformAdapter, withStorage } from '../platform.js';
 import type { Dial, Dialing, TransportName } from './conn.js';
@@ -58,7 +59,7 @@ export class Choice {
 
   async dial(name: TransportName): Promise<Dial> {
     if (name === 'websocket') return websocket;
-    const fallbacks = await this.#load();
+    const fallbacks = await this.load();
     return fallbacks[name];
   }
 
@@ -84,7 +85,7 @@ export class Choice {
       this.#next = known ?? order[order.indexOf(name) + 1];
       if (!this.#next) this.#known = null;
     } else {
-      const fallbacks = await this.#load().catch(() => undefined); // they come from the server
+      const fallbacks = await this.load().catch(() => undefined); // they come from the server
       const { ok = false, retryAfterMs } = (await fallbacks?.reach(d)) ?? {};
       if (retryAfterMs) throw new IMError('unavailable', 'the server is busy', { retryAfterMs });
       this.#reached = ok;
@@ -99,7 +100,8 @@ export class Choice {
     this.#reached = false;
   }
 
-  async #load() {
+  /** What most pages never need. */
+  async load(): Promise<Fallbacks> {
     const { fallbacks } = this.#platform;
     if (fallbacks) return fallbacks;
     try {
