@@ -102,6 +102,12 @@ describe('diagnose', () => {
     w.server.http = () => undefined;
   });
 
+  it('takes any word of the server for a way to it', async () => {
+    w.server.http = (path) => (path === 'events' ? { status: 401 } : undefined);
+    expect((await diagnosis(w.client())).transports.sse).toMatchObject({ ok: true });
+    w.server.http = () => undefined;
+  });
+
   it('tells what is not there', async () => {
     vi.stubGlobal('WebSocket', undefined);
     const { WebSocket: _, ...platform } = w.server.platform();

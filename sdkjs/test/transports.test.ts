@@ -242,12 +242,14 @@ describe('the transport', () => {
     const { c } = await online();
     expect(c.transport).toBe('poll');
     await w.pass(6 * minute);
+    const { events } = w.server.hits;
     for (const attempts of [2, 1]) {
       const before = w.server.connections;
       w.server.cut();
       await w.pass(1000);
       expect([c.transport, c.state, w.server.connections - before]).toEqual(['poll', 'online', attempts]);
     }
+    expect(w.server.hits.events).toBe(events);
   });
 
   it('is what the application says, and nothing else', async () => {
@@ -540,13 +542,25 @@ describe.each(['sse', 'poll'] as const)('requests beside %s', (transport) => {
     expect(c.state).toBe('online');
   });
 
-  it('with a ping do not wait for others', async () => {
-    const c = await start();
-    w.server.intercept = (op) =>
-      op === 'user.get' ? new Promise((r) => setTimeout(() => r({ profiles: [] }), 28_000)) : undefined;
-    const slow = c.call('user.get', { users: ['x'] }, { timeoutMs: 60_000 });
-    await w.pass(29_000);
-    expect(await slow).toEqual({ profiles: [] });
+  it('wait for a slow one, but for a ping, which waits for none', async () => {
+    let wake = () => {};
+    const onWake = (fn: () => void) => {
+      wake = fn;
+      return () => {};
+    };
+    const { c } = await online({ transport }, { onWake });
+    const slowly = () => new Promise((r) => setTimeout(() => r({ profiles: [] }), 10_000));
+    w.server.intercept = (op) => (op === 'user.get' ? slowly() : undefined);
+    const slow = c.call('user.get', { users: ['x'] });
+    await w.pass();
+    const marks = c.call('conversation.get', { conversation: 'none' }).catch((e: IMError) => e.reason);
+    wake();
+    await w.pass(3000);
+    expect([w.server.count('ping'), w.server.count('conversation.get'), w.server.connections]).toEqual([
+      1, 0, 1,
+    ]);
+    await w.pass(8000);
+    expect([await slow, await marks]).toEqual([{ profiles: [] }, 'not_found']);
     expect(w.server.connections).toBe(1);
   });
 });
@@ -560,14 +574,33 @@ describe('long poll', () => {
     const holes: unknown[] = [];
     c.onMessage((m: Message) => seen.push(String(text(m))));
     c.on('gap', (g) => holes.push(g));
+    c.on('extension', (e) => seen.push(e.name));
     const syncs = w.server.count('message.changes');
     for (let i = 0; i < 30; i++) {
       w.server.send('bob', { user: 'me' }, `${i}`);
+      for (const session of w.server.sessions) session.notify(`x.${i}`, {});
       await w.pass(300);
     }
     await w.pass(3000);
-    expect(seen).toEqual(Array.from({ length: 30 }, (_, i) => `${i}`));
+    expect(seen.length).toBe(60);
+    expect(new Set(seen).size).toBe(60);
+    expect(seen.filter((x) => !x.startsWith('x'))).toEqual(Array.from({ length: 30 }, (_, i) => `${i}`));
     expect([w.server.connections, w.server.count('message.changes') - syncs, holes]).toEqual([1, 0, []]);
+  });
+
+  it('tells a frame once that comes again, from a cache on the way', async () => {
+    const { c } = await online({ transport: 'poll' });
+    const names: string[] = [];
+    c.on('extension', (e) => names.push(e.name));
+    const frame = (n: number) => ({ frame: n, messages: [{ jsonrpc: '2.0', method: `x.${n}`, params: {} }] });
+    const frames = [1, 1, 2, 1, 2, 3].map(frame);
+    w.server.http = (path, headers) => {
+      const next = path === 'poll' && headers['Im-Session'] ? frames.shift() : undefined;
+      return next && { status: 200, body: JSON.stringify(next) };
+    };
+    w.server.send('bob', { user: 'me' }, 'ends the poll that waits');
+    await w.pass(1000);
+    expect([names, frames.length]).toEqual([['x.2', 'x.3'], 0]);
   });
 
   it('begins anew when polls keep failing', async () => {

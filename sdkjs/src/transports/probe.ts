@@ -1,3 +1,4 @@
+import { now } from '../wait.js';
 import type { Dial, Dialing, TransportName } from './conn.js';
 import { poll } from './poll.js';
 import { type Reach, reach } from './reach.js';
@@ -62,14 +63,14 @@ function tryTransport(d: Dialing, dial: Dial): Promise<Way> {
       conn?.close();
     };
     const answered = (frame?: string) => {
-      if (frame) settle({ ok: true, rttMs: Math.round(performance.now() - asked) });
+      if (frame) settle({ ok: true, rttMs: Math.round(now() - asked) });
     };
     const timer = setTimeout(() => settle({ ok: false, reason: asked ? 'timeout' : 'blocked' }), timeoutMs);
     let conn: ReturnType<Dial> | undefined;
     try {
       conn = dial(d, {
         opened: () => {
-          asked = performance.now();
+          asked = now();
           conn?.send(question);
         },
         received: answered,

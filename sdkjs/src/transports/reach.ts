@@ -1,4 +1,5 @@
 import { fetchOf } from '../platform.js';
+import { now } from '../wait.js';
 import type { Dialing } from './conn.js';
 
 /** What came of a plain request. */
@@ -20,18 +21,18 @@ const timeoutMs = 4_000;
 export async function reach(d: Dialing): Promise<Reach> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), timeoutMs);
-  const asked = performance.now();
+  const asked = now();
   try {
     const init = { method: 'POST', headers: {}, signal: stop.signal, cache: 'no-store' } as const;
     const { status, headers } = await fetchOf(d.platform)(d.url('rpc'), init);
-    const reached: Reach = { ok: status === 415, status, rttMs: performance.now() - asked };
+    const reached: Reach = { ok: status === 415, status, rttMs: now() - asked };
     const retryAfterMs = Number(headers.get('Retry-After') ?? 0) * 1000;
     if (retryAfterMs > 0 && (status === 503 || status === 429)) reached.retryAfterMs = retryAfterMs;
     const serverTime = Date.parse(headers.get('Date') ?? '');
     if (serverTime) reached.serverTime = serverTime;
     return reached;
   } catch {
-    return { ok: false, rttMs: performance.now() - asked };
+    return { ok: false, rttMs: now() - asked };
   } finally {
     clearTimeout(timer);
   }
