@@ -307,8 +307,9 @@ export class Connection {
       for (const w of [...this.#waiting]) w.resolve(link.rpc);
       return await link.ended;
     } catch (thrown) {
-      if (link?.ending) return link.ending;
       const error = toIMError(thrown);
+      // The answer to session.open says more than the close that may have come with it.
+      if (link?.ending && (been.open || error.reason === 'offline')) return link.ending;
       if (!link && error.retryable && error.reason !== 'offline') core.failed(error); // it was getToken
       if (link && renewable.includes(error.reason)) return { next: 'renew', error };
       if (error.retryable || (been.open && error.reason !== 'conflict')) {
@@ -356,7 +357,7 @@ export class Connection {
     const wasSet = Math.abs(offsetMs - this.clockOffsetMs) > (rttMs + this.#clockRttMs) / 2 + 1;
     if (rttMs > this.#clockRttMs && !wasSet) return;
     this.#clockRttMs = rttMs;
-    this.clockOffsetMs = Math.round(offsetMs);
+    this.clockOffsetMs = Math.round(offsetMs) + 0; // never -0
   }
 
   #notified(link: Link, method: string, params: unknown): void {

@@ -138,15 +138,46 @@ describe('the module', () => {
     expect(exports[`./${name}`]).toEqual({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
   });
 
-  it('loads and constructs in a worker', async () => {
-    const url = new URL('../dist/index.js', import.meta.url).href;
-    const code = `import('${url}').then(({ IMClient }) => {
-      require('node:worker_threads').parentPort.postMessage(new IMClient({ appId: 'a' }).state);
-    })`;
-    const worker = new Worker(code, { eval: true });
-    expect(await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject))).toBe(
-      'idle',
-    );
+  const inWorker = async (code: string): Promise<unknown> => {
+    const dist = new URL('../dist', import.meta.url).href;
+    const names = ['index', 'testing', 'fallbacks'].map((n) => `import('${dist}/${n}.js')`);
+    const begin = `const { parentPort } = require('node:worker_threads');
+      const tell = parentPort.postMessage.bind(parentPort);`;
+    const worker = new Worker(`${begin} ${code.replace('ALL', `Promise.all([${names}])`)}`, { eval: true });
+    const told = await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+    await worker.terminate();
+    return told;
+  };
+
+  it('loads and constructs where there is no global but those of the language, as on a server', async () => {
+    // The timers and queueMicrotask are gone, too: nothing may start by being imported.
+    const language = new Set(Reflect.ownKeys(vm.runInNewContext('globalThis')));
+    expect(language.has('setTimeout')).toBe(false);
+    const state = await inWorker(`
+      const language = new Set(${JSON.stringify([...language].filter((k) => typeof k === 'string'))});
+      for (const name of Object.getOwnPropertyNames(globalThis)) if (!language.has(name)) delete globalThis[name];
+      ALL.then(([{ IMClient }, { TestServer }, { fallbacks }]) => {
+        const server = new TestServer();
+        const client = new IMClient({ appId: 'a', platform: server.platform(), logger: {} });
+        tell([client.state, client.transport, typeof fallbacks.sse, typeof setTimeout]);
+      });`);
+    expect(state).toEqual(['idle', null, 'function', 'undefined']);
+  });
+
+  it.each(['websocket', 'sse', 'poll'])('chats in a worker over %s', async (transport) => {
+    const told = await inWorker(`ALL.then(async ([{ IMClient }, { TestServer }]) => {
+      const server = new TestServer();
+      const o = { appId: server.appId, userToken: 'USER_TOKEN', endpoint: 'http://chat.test/im' };
+      const client = new IMClient({ ...o, transport: '${transport}', platform: server.platform() });
+      const heard = new Promise((resolve) => client.onMessage(resolve));
+      await client.init();
+      const sent = await client.sendMessage({ to: 'bob', content: 'Hello!' });
+      server.send('bob', { user: 'me' }, 'Hello, you!');
+      const { content } = await heard;
+      await client.close();
+      tell([sent.seq, content.text]);
+    });`);
+    expect(told).toEqual([1, 'Hello, you!']);
   });
 
   it('has declarations beside it, without any', () => {

@@ -652,6 +652,17 @@ describe('an event stream', () => {
 });
 
 describe('a refusal', () => {
+  it('is what the answer says, not the close that comes with it', async () => {
+    const error = { code: 404, message: 'no such app', data: { reason: 'app_unknown' } };
+    const answer = JSON.stringify({ jsonrpc: '2.0', id: 1, error });
+    const params = { code: 4100, reason: 'session.open comes first' };
+    const close = JSON.stringify({ jsonrpc: '2.0', method: 'close', params });
+    w.server.http = () => ({ status: 200, body: `data: ${answer}\n\ndata: ${close}\n\n` });
+    const { c, changes } = await online({ transport: 'sse' });
+    expect([c.state, changes.at(-1)?.error]).toMatchObject(['unauthorized', { reason: 'app_unknown' }]);
+    w.server.http = () => undefined;
+  });
+
   it('of the app is told over every transport', async () => {
     for (const transport of ['websocket', 'sse', 'poll'] as const) {
       const c = w.client({ transport });

@@ -11,6 +11,17 @@ const response = ({ status, headers = {}, body = '' }: HttpAnswer): ResponseLike
     get: (name) => Object.entries(headers).find(([k]) => k.toLowerCase() === name.toLowerCase())?.[1] ?? null,
   },
   text: async () => body,
+  body: {
+    getReader: () => {
+      const chunks = [new TextEncoder().encode(body)];
+      return {
+        read: async () => {
+          const value = chunks.pop();
+          return { done: !value, value };
+        },
+      };
+    },
+  },
 });
 
 const json = (status: number, value: unknown): HttpAnswer => ({
