@@ -1,6 +1,6 @@
 // The SDK against the real server, which is killed and started again all the
-// while: nothing lost, nothing doubled, everything in order, and all clients
-// see the same. Run: node --experimental-websocket e2e/restarts.mjs [seconds] [seed]
+// while: nothing lost, nothing doubled, everything in order, and all clients,
+// over all transports, see the same. Run: node --experimental-websocket e2e/restarts.mjs [seconds] [seed]
 // (from Node 22 on without the flag). It needs dist/ and Go.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -78,12 +78,14 @@ function same(actual, expected, what) {
 await start();
 const users = ['sdk-a', 'sdk-b', 'sdk-c'];
 const people = [];
+const transports = ['websocket', 'sse', 'poll'];
 for (const user of users) {
   // Two devices each: the second only listens and shows.
   for (const device of ['sender', 'viewer']) {
     const client = new IMClient({
       appId: 'demo',
       endpoint: `http://${address}/im`,
+      transport: transports[people.length % transports.length],
       getToken: () => login(user),
       platform: { storage: null },
       logger: { warn: () => {}, error: console.error },

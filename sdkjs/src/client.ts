@@ -2,12 +2,14 @@ import type { Session, State } from './connection.js';
 import { ContactsApi } from './contacts.js';
 import { ConversationsApi } from './conversations.js';
 import { Core, type IMEvents, type IMOptions } from './core.js';
+import type { Diagnosis } from './diagnose.js';
 import { IMError } from './errors.js';
 import { GroupsApi } from './groups.js';
 import { MessagesApi } from './messages.js';
 import { type SendHandle, type Target, targetOf } from './outbox.js';
 import type { JsonObject, Message, Profile } from './protocol.js';
 import type { Operation, Params, Result } from './rpc.js';
+import type { TransportName } from './transports/conn.js';
 import { version } from './version.js';
 import type { Wait } from './wait.js';
 
@@ -77,15 +79,31 @@ export class IMClient {
     return this.#core.connection.state;
   }
 
+  /** What carries the session, once one was opened. */
+  get transport(): TransportName | null {
+    return this.#core.connection.transport;
+  }
+
   /** Who this client is, once a session was opened. contacts.profiles tells more. */
   get me(): User | null {
     const user = this.#core.connection.session?.user;
     return user === undefined ? null : (this.contacts.peek(user) ?? { id: user });
   }
 
-  /** The server's clock minus this one's: for showing times, never for order. */
+  /** The server's clock minus this one's, as the fastest answer told it: for showing times, never for order. */
   get clockOffsetMs(): number {
     return this.#core.connection.clockOffsetMs;
+  }
+
+  /**
+   * Finds out what support would ask: whether there is a way to the server and
+   * which, how far the clock is off, what the server thinks of the token, what
+   * may be sent. It works in every state, opens no session and takes up to
+   * seven seconds where something does not answer. Rejects with offline where
+   * the part of the SDK that does it cannot be loaded.
+   */
+  diagnose(wait: Wait = {}): Promise<Diagnosis> {
+    return this.#core.shared(this.#core.diagnose(), wait);
   }
 
   /** Calls fn for every event of a type. Returns off. */

@@ -1,9 +1,10 @@
-import type { Core } from './core.js';
 import { IMError, type Reason, toIMError } from './errors.js';
-import { isOnline, onWake, type SocketLike, socketOf } from './platform.js';
+import { isOnline, onWake } from './platform.js';
 import type { OpenResult } from './protocol.js';
 import { type Operation, type Params, type Result, Rpc } from './rpc.js';
-import type { TokenReason } from './tokens.js';
+import type { TokenReason, Tokens } from './tokens.js';
+import type { Choice } from './transports/choice.js';
+import type { Conn, ConnEvents, Dialing, TransportName } from './transports/conn.js';
 import { backoffMs, guard, later, now, sleep, type Wait } from './wait.js';
 
 /**
@@ -46,20 +47,45 @@ export interface StateChange {
   retryAtMs?: number;
 }
 
+/** What a connection needs of the client that it is a part of. @internal */
+export interface ConnectionOwner extends Dialing {
+  readonly appId: string;
+  /** The name and version of this SDK. */
+  readonly client: string;
+  readonly tokens: Tokens;
+  readonly choice: Choice;
+  readonly replica: { sync(rpc: Pick<Rpc, 'call'>, session: Session): Promise<void> };
+  device(): string;
+  /** Asks what changed. */
+  resync(): void;
+  /** The client has caught up. */
+  online(session: Session): void;
+  stateChanged(change: StateChange): void;
+  transportChanged(name: TransportName): void;
+  /** An event that is none of the connection's. */
+  notified(name: string, params: unknown): void;
+  /** Something failed and nobody was waiting for it. */
+  failed(e: IMError): void;
+}
+
 /** How a connection ended, and so what comes next. */
 interface Ending {
   next: 'retry' | 'renew' | 'unauthorized' | 'kicked';
   error: IMError;
+  /** It may be that the transport cannot get through. */
+  isWay?: boolean;
 }
 
 const defaultTimeoutMs = 15_000;
-const connectTimeoutMs = 10_000;
 const pingAfterMs = 25_000;
 const pingTimeoutMs = 10_000;
 const wakeTimeoutMs = 2_000;
 const goawayGraceMs = 5_000;
 /** A connection that was online for this long was a good one. */
 const goodAfterMs = 5_000;
+/** A session is renewed this long before its credentials end, or after four fifths of a short life; and not at once again. */
+const renewBeforeMs = 60_000;
+const renewAfterMs = 5_000;
 /** How often a new token is tried before the user counts as unauthorized. */
 const maxRenewals = 2;
 
@@ -71,22 +97,26 @@ function ending(next: Ending['next'], reason: Reason, text: string): Ending {
   return { next, error: new IMError(reason, text) };
 }
 
-const lost = (text: string) => ending('retry', 'offline', text);
+const lost = (text: string, isWay = false): Ending => ({ ...ending('retry', 'offline', text), isWay });
 
 /** Keeps one session open while it may. @internal */
 export class Connection {
   state: State = 'idle';
   session: Session | null = null;
+  /** The server's clock minus ours. */
   clockOffsetMs = 0;
+  /** What the session was opened with. */
+  transport: TransportName | null = null;
 
-  readonly #core: Core;
+  readonly #core: ConnectionOwner;
+  #clockRttMs = Infinity; // of the answer that told clockOffsetMs
   #run: AbortController | undefined; // of the loop that connects
   #link: Link | undefined; // while online
-  #wake: (() => void) | undefined; // ends a wait, or probes the connection
+  #wake: (() => unknown) | undefined; // ends a wait, or probes the connection
   #error: IMError | undefined; // why there is no connection
   readonly #waiting = new Set<{ resolve(rpc: Rpc): void; reject(e: IMError): void }>();
 
-  constructor(core: Core) {
+  constructor(core: ConnectionOwner) {
     this.#core = core;
   }
 
@@ -116,6 +146,24 @@ export class Connection {
   /** The online connection, if there is one. */
   get rpc(): Rpc | null {
     return this.#link && !this.#link.ending ? this.#link.rpc : null;
+  }
+
+  /** Why there is no connection, or was none. */
+  get error(): IMError | undefined {
+    return this.#error;
+  }
+
+  /** The server has told its time. */
+  get isClockKnown(): boolean {
+    return this.#clockRttMs < Infinity;
+  }
+
+  /** How long an answer takes; undefined where there is no connection, or not in time. */
+  async rttMs(wait: Wait): Promise<number | undefined> {
+    const asked = now();
+    const { rpc } = this;
+    if (!rpc) return undefined;
+    return rpc.call('ping', {}, wait, () => now() - asked, true).catch(() => undefined);
   }
 
   /** Why there will be no connection, until init. */
@@ -168,9 +216,17 @@ export class Connection {
     for (;;) {
       this.#set('connecting');
       const been = { open: false, onlineAt: Infinity };
-      const { next, error } = await this.#once(signal, renew, been);
+      let { next, error, isWay } = await this.#once(signal, renew, been);
       if (signal.aborted) return;
       this.#link = undefined;
+      if (isWay && !been.open) {
+        try {
+          if (await this.#core.choice.failed(this.#core)) continue; // the network is there
+        } catch (e) {
+          error = toIMError(e);
+        }
+        if (signal.aborted) return;
+      }
       renew = undefined;
       if (now() - been.onlineAt >= goodAfterMs) attempt = renewals = 0;
       if (next === 'renew' && this.#core.tokens.renewable && renewals < maxRenewals) {
@@ -187,10 +243,12 @@ export class Connection {
     const demandedMs = error.retryAfterMs ?? 0;
     const ms = demandedMs + ownMs;
     const demanded = sleep(demandedMs, signal);
+    const { choice, platform } = this.#core;
+    choice.forget();
     const wake = new Promise<void>((resolve) => {
-      this.#wake = resolve;
+      this.#wake = () => isOnline(platform) && resolve();
     });
-    this.#set(isOnline(this.#core.platform) ? 'waiting' : 'offline', error, Date.now() + ms);
+    this.#set(isOnline(platform) ? 'waiting' : 'offline', error, Date.now() + ms);
     await Promise.race([sleep(ms, signal), wake]);
     this.#wake = undefined;
     await demanded;
@@ -204,17 +262,30 @@ export class Connection {
   ): Promise<Ending> {
     const core = this.#core;
     let link: Link | undefined;
+    let dialed = false;
     const abort = () => link?.end(lost('closed'));
     signal.addEventListener('abort', abort);
     try {
       const token = await core.tokens.get(renew);
       if (signal.aborted) return lost('closed');
-      const socket = socketOf(core.platform, core.url(), 'im.v1.json');
-      const l = new Link(socket, (method, params) => this.#notified(l, method, params));
+      const name = core.choice.pick();
+      const dial = await core.choice.dial(name);
+      if (signal.aborted) return lost('closed');
+      dialed = true;
+      const l = new Link(
+        (e) => dial(core, e),
+        core.choice.openMs,
+        (method, params) => this.#notified(l, method, params),
+      );
       link = l;
       await Promise.race([link.connected, link.ended]);
-      const session = await this.#open(link.rpc, token);
+      const session = await this.#open(l, token);
       been.open = true;
+      core.choice.opened();
+      if (this.transport !== name) {
+        this.transport = name;
+        core.transportChanged(name);
+      }
       if (this.session && this.session.user !== session.user) {
         throw new IMError('conflict', 'the token is of another user');
       }
@@ -223,18 +294,27 @@ export class Connection {
       await core.replica.sync(link.rpc, session);
       been.onlineAt = now();
       this.#link = link;
-      this.#wake = () => void this.#probe(l, wakeTimeoutMs).then((alive) => alive && core.resync());
+      let checked = true;
+      this.#wake = async () => {
+        if (!checked) return; // waking up is told in many ways at once
+        checked = false;
+        if (await this.#probe(l, wakeTimeoutMs)) core.resync();
+        checked = true;
+      };
       this.#keepAlive(link);
       this.#set('online');
       core.online(session);
       for (const w of [...this.#waiting]) w.resolve(link.rpc);
       return await link.ended;
     } catch (thrown) {
-      if (link?.ending) return link.ending;
       const error = toIMError(thrown);
-      if (!link && error.retryable) core.failed(error); // it was getToken
+      // The answer to session.open says more than the close that may have come with it.
+      if (link?.ending && (been.open || error.reason === 'offline')) return link.ending;
+      if (!link && error.retryable && error.reason !== 'offline') core.failed(error); // it was getToken
       if (link && renewable.includes(error.reason)) return { next: 'renew', error };
-      if (error.retryable || (been.open && error.reason !== 'conflict')) return { next: 'retry', error };
+      if (error.retryable || (been.open && error.reason !== 'conflict')) {
+        return { next: 'retry', error, isWay: dialed && (!link || error.reason === 'timeout') };
+      }
       return { next: error.reason === 'session_limit' ? 'kicked' : 'unauthorized', error };
     } finally {
       signal.removeEventListener('abort', abort);
@@ -243,24 +323,53 @@ export class Connection {
     }
   }
 
-  async #open(rpc: Rpc, token: string | undefined): Promise<Session> {
-    const { appId, client, device } = this.#core;
-    const asked = Date.now();
+  async #open(link: Link, token: string | undefined): Promise<Session> {
+    const { appId, client, device, tokens } = this.#core;
     const params = { appId, device: device(), client, token };
-    const session = await rpc.call('session.open', params, { timeoutMs: defaultTimeoutMs });
-    this.#clock(asked, session.serverTime);
-    rpc.limits = session.limits;
+    const asked = now();
+    let session: Session;
+    try {
+      session = await link.rpc.call('session.open', params, { timeoutMs: defaultTimeoutMs });
+    } catch (e) {
+      const told = toIMError(e).detail?.serverTime; // it may be the clock's fault
+      if (told) this.#clock(asked, told);
+      throw e;
+    }
+    const { expiresAt, serverTime, limits } = session;
+    this.#clock(asked, serverTime);
+    link.rpc.limits = limits;
+    clearTimeout(link.renewal);
+    if (expiresAt && tokens.getToken) {
+      const leftMs = expiresAt - serverTime; // the server's clock alone
+      const ms = Math.max(leftMs - Math.min(renewBeforeMs, leftMs / 5), renewAfterMs);
+      link.renewal = later(ms, () => this.#reauth(link));
+    }
     return session;
   }
 
-  /** The server's clock minus ours, as if it was read half way between question and answer. */
+  /**
+   * The server's clock, read half way between question and answer. The shortest
+   * way tells best; unless no offset can be true for both: then a clock was set.
+   */
   #clock(asked: number, serverTime: number): void {
-    this.clockOffsetMs = Math.round(serverTime - (asked + Date.now()) / 2);
+    const rttMs = now() - asked;
+    const offsetMs = serverTime - (Date.now() - rttMs / 2);
+    const wasSet = Math.abs(offsetMs - this.clockOffsetMs) > (rttMs + this.#clockRttMs) / 2 + 1;
+    if (rttMs > this.#clockRttMs && !wasSet) return;
+    this.#clockRttMs = rttMs;
+    this.clockOffsetMs = Math.round(offsetMs) + 0; // never -0
   }
 
   #notified(link: Link, method: string, params: unknown): void {
-    const { reason, retryAfterMs } = params as { reason?: string; retryAfterMs?: number };
+    const {
+      code = 1006,
+      reason,
+      retryAfterMs,
+    } = params as Partial<Record<'code' | 'retryAfterMs', number>> & {
+      reason?: string;
+    };
     if (method === 'reauth') void this.#reauth(link);
+    else if (method === 'close') link.end(endingOfClose(code, reason));
     else if (method === 'goaway') {
       link.away(new IMError('unavailable', 'the server goes away', { retryAfterMs }));
     } else if (method === 'kicked') {
@@ -273,7 +382,8 @@ export class Connection {
     const { tokens } = this.#core;
     if (!tokens.getToken) return;
     try {
-      this.session = await this.#open(link.rpc, await tokens.get('expired'));
+      const token = await tokens.get('expired');
+      if (!link.ending) this.session = await this.#open(link, token);
     } catch (e) {
       if (!link.ending) this.#core.failed(toIMError(e));
     }
@@ -289,10 +399,11 @@ export class Connection {
 
   /** Asks for a sign of life; without one the connection is over. */
   async #probe(link: Link, timeoutMs: number): Promise<boolean> {
-    const asked = Date.now();
+    const asked = now();
     const { heardAt } = link;
     try {
-      this.#clock(asked, (await link.rpc.call('ping', {}, { timeoutMs })).serverTime);
+      const { serverTime } = await link.rpc.call('ping', {}, { timeoutMs }, undefined, true);
+      this.#clock(asked, serverTime);
     } catch {
       if (link.heardAt === heardAt) link.end(lost('no sign of life'));
     }
@@ -310,7 +421,7 @@ export class Connection {
   }
 }
 
-/** One socket and its end, whoever causes it. */
+/** One connection and its end, whoever causes it. */
 class Link {
   readonly rpc: Rpc;
   readonly connected: Promise<void>;
@@ -319,37 +430,50 @@ class Link {
   heardAt = now();
   /** Of what is waited for next: the connection, the next ping, the server's farewell. */
   timer: ReturnType<typeof setTimeout>;
-  readonly #socket: SocketLike;
+  /** Of new credentials. */
+  renewal: ReturnType<typeof setTimeout> | undefined;
+  readonly #conn: Conn;
   #farewell: Ending | undefined;
   #resolve!: (e: Ending) => void;
 
-  constructor(socket: SocketLike, notified: (method: string, params: unknown) => void) {
-    this.#socket = socket;
-    this.rpc = new Rpc((frame) => {
-      try {
-        socket.send(frame);
-      } catch {
-        this.end(lost('closed'));
-      }
-    }, notified);
-    this.timer = later(connectTimeoutMs, () => this.end(lost('not connected in time')));
+  constructor(
+    dial: (e: ConnEvents) => Conn,
+    openMs: number,
+    notified: (method: string, params: unknown) => void,
+  ) {
+    let opened!: () => void;
+    this.connected = new Promise((resolve) => {
+      opened = resolve;
+    });
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.connected = new Promise((resolve) => {
-      socket.onopen = () => {
+    const receive = (frame: string) => this.ending || this.rpc.receive(frame);
+    this.#conn = dial({
+      opened: () => {
         clearTimeout(this.timer);
-        resolve();
-      };
+        opened();
+      },
+      received: (frame) => {
+        this.heardAt = now();
+        if (frame) receive(frame);
+      },
+      answered: receive,
+      idle: () => this.rpc.flush(),
+      closed: (code, reason, retryAfterMs) => this.end(endingOfClose(code, reason, retryAfterMs)),
     });
-    socket.onmessage = ({ data }: { data: unknown }) => {
-      this.heardAt = now();
-      if (typeof data === 'string' && !this.ending) this.rpc.receive(data);
-    };
-    socket.onclose = ({ code = 1006, reason }: { code?: number; reason?: string }) => {
-      this.end(endingOfClose(code, reason || `closed with ${code}`));
-    };
-    socket.onerror = () => {}; // a close follows
+    this.rpc = new Rpc(
+      (frame) => {
+        try {
+          this.#conn.send(frame);
+        } catch {
+          this.end(lost('closed'));
+        }
+      },
+      notified,
+      () => this.#conn.busy,
+    );
+    this.timer = later(openMs, () => this.end(lost('not connected in time', true)));
   }
 
   /** The server will close soon: let it finish what it does. */
@@ -366,19 +490,20 @@ class Link {
     const ending = (why.next === 'retry' && this.#farewell) || why;
     this.ending = ending;
     clearTimeout(this.timer);
-    try {
-      this.#socket.close(1000);
-    } catch {}
+    clearTimeout(this.renewal);
+    this.#conn.close();
     this.#resolve(ending);
     this.rpc.fail(new IMError('offline', ending.error.message, { cause: ending.error }));
   }
 }
 
-/** What a close code means, by its range; see transport.go. */
-function endingOfClose(code: number, text: string): Ending {
+/** What a close code means, by its range; see transport.go. Below 4000 it need not be from the server. */
+function endingOfClose(code: number, reason?: string, retryAfterMs?: number): Ending {
+  const text = reason || `closed with ${code}`;
   if (code === 4101) return ending('renew', 'token_expired', text);
   if (code === 4202) return ending('kicked', 'session_limit', text);
   if (code >= 4100 && code < 4200) return ending('renew', 'unauthenticated', text);
   if (code >= 4200 && code < 4300) return ending('kicked', 'permission_denied', text);
-  return lost(text);
+  if (code === 1013) return { next: 'retry', error: new IMError('unavailable', text, { retryAfterMs }) };
+  return lost(text, code < 4000);
 }

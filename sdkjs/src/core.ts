@@ -1,15 +1,18 @@
-import { Connection, type Session, type StateChange } from './connection.js';
+import { Connection, type ConnectionOwner, type Session, type StateChange } from './connection.js';
 import { Profiles } from './contacts.js';
+import type { Diagnosis } from './diagnose.js';
 import { Emitter } from './emitter.js';
-import { socketUrl } from './endpoint.js';
+import { urlOf } from './endpoint.js';
 import { IMError, toIMError } from './errors.js';
 import { deviceId, uuidv7 } from './ids.js';
 import { Outbox, type Outgoing } from './outbox.js';
-import type { PlatformAdapter } from './platform.js';
+import { isOnline, type PlatformAdapter } from './platform.js';
 import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
 import { type TokenReason, Tokens } from './tokens.js';
+import { Choice } from './transports/choice.js';
+import type { TransportName } from './transports/conn.js';
 import { version } from './version.js';
 import { guard, later, retrying, type Wait, Watched } from './wait.js';
 
@@ -29,16 +32,35 @@ export interface IMOptions {
   getToken?(why: TokenReason): Promise<string>;
   /** Where the server is mounted: "https://host/im". Defaults to where this script came from. */
   endpoint?: string | URL;
+  /**
+   * How to connect. 'auto' takes WebSocket; where something on the way blocks
+   * it, server-sent events with POST ('sse'), and where that is held back, long
+   * polling ('poll'). All do the same. Defaults to 'auto'.
+   */
+  transport?: 'auto' | TransportName;
   /** For surroundings that are no browser. */
   platform?: PlatformAdapter;
   /** Defaults to the console. */
   logger?: Logger;
 }
 
+/** How far a synchronisation has come. */
+export interface SyncProgress {
+  /** How many pages have come, and how many conversations in them. */
+  pages: number;
+  rows: number;
+  /** It was the last one. How many are still to come nobody knows. */
+  done: boolean;
+}
+
 /** The events of a client. */
 export interface IMEvents {
   /** The state changed. */
   state: StateChange;
+  /** Another transport is used now, or the first. */
+  transport: TransportName;
+  /** A page of what changed since last time has come: after each connection, and every now and then. */
+  syncing: SyncProgress;
   /** A session was opened, the first time or again. */
   session: Session;
   /** A message came; see onMessage. */
@@ -64,7 +86,7 @@ export interface IMEvents {
 const resyncMs = 5 * 60_000;
 
 /** What the parts of a client share. @internal */
-export class Core {
+export class Core implements ConnectionOwner {
   readonly emitter = new Emitter<IMEvents>((e) => this.logger.error('IMClient: a listener failed', e));
   readonly connection = new Connection(this);
   readonly replica = new Replica(this);
@@ -73,6 +95,7 @@ export class Core {
   readonly client = `h5im-js/${version}`;
   readonly appId: string;
   readonly tokens: Tokens;
+  readonly choice: Choice;
   readonly platform: PlatformAdapter;
   readonly logger: Logger;
   readonly #told = new WeakSet<IMError>();
@@ -86,6 +109,7 @@ export class Core {
     this.#endpoint = o.endpoint;
     this.platform = o.platform ?? {};
     this.logger = o.logger ?? globalThis.console;
+    this.choice = new Choice(o.transport, this.platform);
     this.tokens = new Tokens(o.userToken, o.getToken?.bind(o));
   }
 
@@ -104,8 +128,12 @@ export class Core {
     return this.#device;
   };
 
-  url(): string {
-    return socketUrl(this.#endpoint, this.appId, this.platform);
+  url(path: string): string {
+    return urlOf(this.#endpoint, path, this.appId, this.platform);
+  }
+
+  token(): string | undefined {
+    return this.tokens.current;
   }
 
   readonly me = (): string => this.connection.session?.user ?? '';
@@ -140,6 +168,17 @@ export class Core {
     retrying(sync).catch((e) => this.failed(toIMError(e)));
   }
 
+  async diagnose(): Promise<Diagnosis> {
+    const { choice, connection, platform, tokens } = this;
+    const { diagnose } = await choice.load();
+    const rttMs = await connection.rttMs({ timeoutMs: 5_000 });
+    const { state, transport, session, error, isClockKnown } = connection;
+    const clockOffsetMs = isClockKnown ? connection.clockOffsetMs : undefined;
+    const hasToken = !!(tokens.current || tokens.getToken);
+    const known = { state, transport, session, clockOffsetMs, error, rttMs, hasToken };
+    return diagnose(this, { ...known, isOnline: isOnline(platform) });
+  }
+
   /** Forgets whatever belongs to the user. */
   forget(): void {
     this.tokens.forget();
@@ -161,6 +200,10 @@ export class Core {
       if (change.error) this.failed(over);
     }
     this.emitter.emit('state', change);
+  }
+
+  transportChanged(name: TransportName): void {
+    this.emitter.emit('transport', name);
   }
 
   /** The client has caught up. */

@@ -6,8 +6,13 @@ export function baseOfScript(url: string | undefined): string | undefined {
   return /^(https?:\/\/.+)\/sdk\/[^/?#]+\.js(?:[?#].*)?$/.exec(url ?? '')?.[1];
 }
 
-/** The URL of the server's WebSocket. @internal */
-export function socketUrl(endpoint: string | URL | undefined, appId: string, p: PlatformAdapter): string {
+/** The URL of one of the server's endpoints. @internal */
+export function urlOf(
+  endpoint: string | URL | undefined,
+  path: string,
+  appId: string,
+  p: PlatformAdapter,
+): string {
   const given = endpoint ?? baseOfScript(import.meta.url);
   let url: URL;
   try {
@@ -15,8 +20,8 @@ export function socketUrl(endpoint: string | URL | undefined, appId: string, p: 
   } catch (cause) {
     throw new IMError('invalid_argument', `no valid endpoint: ${given}`, { cause });
   }
-  url.protocol = url.protocol.replace(/^http/, 'ws');
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/ws`;
+  url.protocol = url.protocol.replace(/^(http|ws)/, path === 'ws' ? 'ws' : 'http');
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/${path}`;
   url.search = `?app=${encodeURIComponent(appId)}`;
   url.hash = '';
   return url.href;

@@ -1,3 +1,5 @@
+import type { Fallbacks } from './fallbacks.js';
+
 /** What this SDK uses of a WebSocket. */
 export interface SocketLike {
   onopen: ((e: never) => unknown) | null;
@@ -8,7 +10,28 @@ export interface SocketLike {
   close(code?: number, reason?: string): void;
 }
 
-/** What this SDK uses of localStorage. It keeps nothing secret there. */
+/** What this SDK uses of a response. Without a body it is no event stream. */
+export interface ResponseLike {
+  status: number;
+  headers: { get(name: string): string | null };
+  text(): Promise<string>;
+  body?: { getReader(): { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> } } | null;
+}
+
+/** What this SDK asks of fetch. */
+export interface FetchInit {
+  method: string;
+  headers: Record<string, string>;
+  body?: string;
+  signal: AbortSignal;
+  cache: 'no-store';
+  keepalive?: boolean;
+}
+
+/** What this SDK uses of fetch. */
+export type FetchLike = (url: string, init: FetchInit) => Promise<ResponseLike>;
+
+/** What this SDK uses of localStorage and sessionStorage. It keeps nothing secret there. */
 export interface KeyValueStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -20,10 +43,16 @@ export interface KeyValueStorage {
  */
 export interface PlatformAdapter {
   WebSocket?: new (url: string, protocol: string) => SocketLike;
+  /** For where there is no WebSocket, or something between here and the server blocks it. */
+  fetch?: FetchLike;
+  /** The other transports, where they cannot be loaded when they are needed: import { fallbacks } from 'h5-im-sdk/fallbacks'. */
+  fallbacks?: Fallbacks;
   /** Fills the bytes with randomness fit for cryptography. */
   random?(bytes: Uint8Array<ArrayBuffer>): void;
   /** Where the device's id is kept; null: nowhere. */
   storage?: KeyValueStorage | null;
+  /** Where it is kept which transport works here, as long as the page's session; null: nowhere. */
+  sessionStorage?: KeyValueStorage | null;
   /** Calls fn when the page may have slept, or the network came or went. Returns off. */
   onWake?(fn: () => void): () => void;
   /** False only where there is certainly no network. */
@@ -35,8 +64,10 @@ export interface PlatformAdapter {
 /** The globals that may exist; none is touched before a client needs it. */
 interface Surroundings {
   WebSocket?: new (url: string, protocol: string) => SocketLike;
+  fetch?: FetchLike;
   crypto?: Crypto;
   localStorage?: KeyValueStorage;
+  sessionStorage?: KeyValueStorage;
   document?: Document;
   addEventListener?(type: string, fn: () => void, o: { signal: AbortSignal }): void;
   navigator?: { onLine?: boolean };
@@ -53,6 +84,13 @@ export function socketOf(p: PlatformAdapter, url: string, protocol: string): Soc
 }
 
 /** @internal */
+export function fetchOf(p: PlatformAdapter): FetchLike {
+  const found = p.fetch ?? around().fetch;
+  if (!found) throw new Error('no fetch: give platform.fetch');
+  return (url, init) => found(url, init); // a browser's must not be called as a method
+}
+
+/** @internal */
 export function randomOf(p: PlatformAdapter, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   const { crypto } = around();
@@ -63,23 +101,45 @@ export function randomOf(p: PlatformAdapter, length: number): Uint8Array<ArrayBu
 }
 
 /** Calls use with the storage, if there is one that works. @internal */
-export function withStorage<T>(p: PlatformAdapter, use: (s: KeyValueStorage) => T): T | undefined {
+export function withStorage<T>(
+  p: PlatformAdapter,
+  use: (s: KeyValueStorage) => T,
+  name: 'storage' | 'sessionStorage' = 'storage',
+): T | undefined {
   try {
-    const storage = p.storage === undefined ? around().localStorage : p.storage;
+    const storage = p[name] === undefined ? around()[name === 'storage' ? 'localStorage' : name] : p[name];
     return storage ? use(storage) : undefined;
   } catch {
     return undefined; // private modes and sandboxed frames throw at the first touch
   }
 }
 
+/** How often it is looked whether time has jumped, and by how much it does. */
+const tickMs = 2_000;
+const jumpMs = 4_000;
+
 /** @internal */
 export function onWake(p: PlatformAdapter, fn: () => void): () => void {
   if (p.onWake) return p.onWake(fn);
   const off = new AbortController();
-  const awake = () => around().document?.visibilityState !== 'hidden' && fn();
-  for (const type of ['visibilitychange', 'online', 'offline', 'pageshow']) {
-    around().addEventListener?.(type, awake, { signal: off.signal });
+  const { signal } = off;
+  const { document } = around();
+  const awake = () => document?.visibilityState !== 'hidden' && fn();
+  for (const type of ['visibilitychange', 'online', 'offline', 'pageshow', 'focus']) {
+    around().addEventListener?.(type, awake, { signal });
   }
+  document?.addEventListener('resume', awake, { signal });
+  // A machine that slept with the page in sight tells nobody; nor does one whose clock was set.
+  let timer: ReturnType<typeof setTimeout>;
+  const tick = (last: number) => {
+    timer = setTimeout(() => {
+      const at = Date.now();
+      if (Math.abs(at - last - tickMs) > jumpMs) awake();
+      tick(at);
+    }, tickMs);
+  };
+  tick(Date.now());
+  signal.addEventListener('abort', () => clearTimeout(timer));
   return () => off.abort();
 }
 

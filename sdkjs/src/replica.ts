@@ -118,6 +118,8 @@ export class Replica {
     let snapshot = first ? new Set<string>() : null;
     let cursor = this.#cursor;
     let page: SyncResult;
+    let pages = 0;
+    let rows = 0;
     do {
       page = await rpc.call('sync', { limit, cursor: cursor || undefined }, { timeoutMs: 15_000 }, (p) => {
         if (p.reset) snapshot = new Set();
@@ -128,6 +130,8 @@ export class Replica {
         return p;
       });
       cursor = page.cursor;
+      rows += page.conversations.length;
+      this.#core.emitter.emit('syncing', { pages: ++pages, rows, done: !page.more });
     } while (page.more);
     this.#cursor = cursor;
     if (snapshot) for (const id of this.#entries.keys()) if (!snapshot.has(id)) this.#forget(id, true);

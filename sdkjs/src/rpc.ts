@@ -22,6 +22,7 @@ interface Waiting {
 
 /** A request, and what it takes of a frame. */
 interface Request {
+  id: number;
   text: string;
   bytes: number;
   items: number;
@@ -40,24 +41,28 @@ export class Rpc {
   /** What the server accepts; session.open tells. */
   limits: Pick<Limits, 'batch' | 'frameBytes'> = { batch: 64, frameBytes: 256 << 10 };
   readonly #waiting = new Map<number, Waiting>();
-  readonly #queue: Request[] = [];
+  #queue: Request[] = [];
   #lastId = 0;
   #failure: IMError | undefined;
 
   constructor(
     private readonly write: (frame: string) => void,
     private readonly notified: (method: string, params: unknown) => void,
+    /** Whether requests had better wait, until flush is called. */
+    private readonly busy: () => boolean | undefined = () => false,
   ) {}
 
   /**
    * Resolves with what use makes of the answer. use is called at once when the
    * answer is read, so that answers and events have the order of the server.
+   * An urgent request waits for no other.
    */
   async call<O extends Operation, T = Result<O>>(
     op: O,
     params: Params<O>,
     wait: Wait,
     use = (r: Result<O>) => r as unknown as T,
+    urgent = false,
   ): Promise<T> {
     const late = () => new IMError('timeout', `no answer to ${op} in time`);
     const id = ++this.#lastId;
@@ -69,8 +74,11 @@ export class Rpc {
     return guard<T>(wait, late, (resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
       this.#waiting.set(id, { resolve: (r) => resolve(use(r as Result<O>)), reject });
-      if (!this.#queue.length) queueMicrotask(() => this.#flush());
-      this.#queue.push({ text, bytes, items });
+      if (urgent) this.write(text);
+      else {
+        if (!this.#queue.length) queueMicrotask(() => this.flush());
+        this.#queue.push({ id, text, bytes, items });
+      }
       return () => this.#waiting.delete(id);
     });
   }
@@ -102,10 +110,11 @@ export class Rpc {
     for (const w of [...this.#waiting.values()]) w.reject(e);
   }
 
-  /** Writes what waits, in as few frames as the server accepts. */
-  #flush(): void {
+  /** Writes what waits and is still wanted, in as few frames as the server accepts. */
+  flush(): void {
     const { batch, frameBytes } = this.limits;
-    while (this.#queue.length) {
+    this.#queue = this.#queue.filter((r) => this.#waiting.has(r.id));
+    while (this.#queue.length && !this.busy()) {
       let n = 0;
       let bytes = 1;
       let items = 1;

@@ -22,6 +22,11 @@ export class Tokens {
     return !!this.getToken || !this.token;
   }
 
+  /** The token of now. */
+  get current(): string | undefined {
+    return this.token;
+  }
+
   /** The token to open a session with; a new one where there is a reason. The application is asked once at a time. */
   async get(why?: TokenReason): Promise<string | undefined> {
     const { getToken } = this;

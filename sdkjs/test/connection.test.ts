@@ -173,7 +173,10 @@ describe('connection', () => {
       }
     }
     const errors: IMError[] = [];
-    const c = w.client({ platform: { ...w.server.platform(), WebSocket: WebSocket as never } });
+    const c = w.client({
+      transport: 'websocket',
+      platform: { ...w.server.platform(), WebSocket: WebSocket as never },
+    });
     c.on('error', (e) => errors.push(e));
     void c.init();
     await w.pass(60_000);
@@ -188,7 +191,7 @@ describe('connection', () => {
     void c.init();
     await w.pass();
     for (const s of w.server.sessions) {
-      s.socket.send = () => {
+      (s.socket as unknown as WebSocket).send = () => {
         throw new Error('InvalidStateError');
       };
     }

@@ -8,11 +8,12 @@ const read = (name: string) => readFileSync(new URL(`../dist/${name}`, import.me
 
 /** A page as far as the script needs one. */
 function page(server: Server, src: string) {
-  const { WebSocket } = server.platform();
+  const { WebSocket, fetch } = server.platform();
   const logged: unknown[][] = [];
   const globals: Record<string, unknown> = {
     ...{
       WebSocket,
+      fetch,
       URL,
       TextEncoder,
       AbortController,
@@ -28,7 +29,9 @@ function page(server: Server, src: string) {
     imageFile: new Blob(['x']),
   };
   const context = vm.createContext(globals);
-  const script = (name: string) => vm.runInContext(read(name), context, { filename: name });
+  const { USE_MAIN_CONTEXT_DEFAULT_LOADER: importModuleDynamically } = vm.constants;
+  const script = (name: string) =>
+    vm.runInContext(read(name), context, { filename: name, importModuleDynamically });
   return { globals, logged, script, run: (code: string) => vm.runInContext(code, context) };
 }
 
@@ -61,6 +64,24 @@ globalThis.client = imClient;`);
     vm.runInContext(read('h5-im-sdk.js'), empty);
     expect(vm.runInContext("new IMClient({ appId: 'a', userToken: 't' }).state", empty)).toBe('idle');
   });
+
+  it.each(['sse', 'poll'] as const)(
+    'loads what it needs for %s from where it came from',
+    async (transport) => {
+      const server = new Server();
+      server.blocked.add('websocket').add(transport === 'sse' ? 'poll' : 'sse');
+      // It is loaded into this context, whose fetch is another.
+      const p = page(server, new URL('../dist/h5-im-sdk.js', import.meta.url).href);
+      p.script('h5-im-sdk.js');
+      p.run(`
+globalThis.client = new IMClient({ appId: 'YOUR_APP_ID', userToken: 'USER_TOKEN', endpoint: 'https://chat.test/im', platform: { fetch } });
+client.init();
+client.sendMessage({ to: 'user123', content: 'Hello, World!' });`);
+      await expect.poll(() => server.chats.get('d_me_user123')?.messages.length).toBe(1);
+      expect(p.run('client.transport')).toBe(transport);
+      await p.run('client.close()');
+    },
+  );
 
   it('carries IMError and version with the class', () => {
     const p = page(new Server(), 'https://chat.test/im/sdk/h5-im-sdk.js');
@@ -95,15 +116,68 @@ describe('the script of timelines', () => {
 });
 
 describe('the module', () => {
-  it('loads and constructs in a worker', async () => {
-    const url = new URL('../dist/index.js', import.meta.url).href;
-    const code = `import('${url}').then(({ IMClient }) => {
-      require('node:worker_threads').parentPort.postMessage(new IMClient({ appId: 'a' }).state);
-    })`;
-    const worker = new Worker(code, { eval: true });
-    expect(await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject))).toBe(
-      'idle',
-    );
+  it('loads the other transports when it needs them', async () => {
+    const { IMClient } = await import(new URL('../dist/index.js', import.meta.url).href);
+    const server = new Server();
+    server.blocked.add('websocket');
+    const { fallbacks: _, ...platform } = server.platform();
+    const client = new IMClient({
+      ...{ appId: 'YOUR_APP_ID', userToken: 'USER_TOKEN', endpoint: 'http://chat.test/im', platform },
+    });
+    await client.init();
+    expect(client.transport).toBe('sse');
+    await client.close();
+  });
+
+  it.each(['fallbacks', 'testing'])('has %s beside it, with declarations', async (name) => {
+    const exported = await import(new URL(`../dist/${name}.js`, import.meta.url).href);
+    expect(Object.keys(exported).length).toBeGreaterThan(0);
+    const [, types] = /^export \* from '(.*)\.js';\n$/.exec(read(`${name}.d.ts`)) ?? [];
+    expect(existsSync(new URL(`../dist/${types}.d.ts`, import.meta.url))).toBe(true);
+    const { exports } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    expect(exports[`./${name}`]).toEqual({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
+  });
+
+  const inWorker = async (code: string): Promise<unknown> => {
+    const dist = new URL('../dist', import.meta.url).href;
+    const names = ['index', 'testing', 'fallbacks'].map((n) => `import('${dist}/${n}.js')`);
+    const begin = `const { parentPort } = require('node:worker_threads');
+      const tell = parentPort.postMessage.bind(parentPort);`;
+    const worker = new Worker(`${begin} ${code.replace('ALL', `Promise.all([${names}])`)}`, { eval: true });
+    const told = await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+    await worker.terminate();
+    return told;
+  };
+
+  it('loads and constructs where there is no global but those of the language, as on a server', async () => {
+    // The timers and queueMicrotask are gone, too: nothing may start by being imported.
+    const language = new Set(Reflect.ownKeys(vm.runInNewContext('globalThis')));
+    expect(language.has('setTimeout')).toBe(false);
+    const state = await inWorker(`
+      const language = new Set(${JSON.stringify([...language].filter((k) => typeof k === 'string'))});
+      for (const name of Object.getOwnPropertyNames(globalThis)) if (!language.has(name)) delete globalThis[name];
+      ALL.then(([{ IMClient }, { TestServer }, { fallbacks }]) => {
+        const server = new TestServer();
+        const client = new IMClient({ appId: 'a', platform: server.platform(), logger: {} });
+        tell([client.state, client.transport, typeof fallbacks.sse, typeof setTimeout]);
+      });`);
+    expect(state).toEqual(['idle', null, 'function', 'undefined']);
+  });
+
+  it.each(['websocket', 'sse', 'poll'])('chats in a worker over %s', async (transport) => {
+    const told = await inWorker(`ALL.then(async ([{ IMClient }, { TestServer }]) => {
+      const server = new TestServer();
+      const o = { appId: server.appId, userToken: 'USER_TOKEN', endpoint: 'http://chat.test/im' };
+      const client = new IMClient({ ...o, transport: '${transport}', platform: server.platform() });
+      const heard = new Promise((resolve) => client.onMessage(resolve));
+      await client.init();
+      const sent = await client.sendMessage({ to: 'bob', content: 'Hello!' });
+      server.send('bob', { user: 'me' }, 'Hello, you!');
+      const { content } = await heard;
+      await client.close();
+      tell([sent.seq, content.text]);
+    });`);
+    expect(told).toEqual([1, 'Hello, you!']);
   });
 
   it('has declarations beside it, without any', () => {
