@@ -102,6 +102,7 @@ func (s *server) checkOrigin(w http.ResponseWriter, r *http.Request) (origin tra
 	if origin == transport.Allowed {
 		h.Add("Vary", "Origin")
 		h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+		h.Set("Access-Control-Expose-Headers", "Date, Retry-After")
 	}
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST")

@@ -70,7 +70,8 @@ func TestPOST(t *testing.T) { // [P18] [P19] [P20] [P22] [P23] [P24] [P106]
 			do("POST", "/rpc", ping, media, "application/json", bearer, "Bearer alice", "Origin", "https://partner.example"),
 		} {
 			h := w.Header()
-			if h.Get("Access-Control-Allow-Origin") != "https://partner.example" || h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Credentials") != "" {
+			if h.Get("Access-Control-Allow-Origin") != "https://partner.example" || h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Credentials") != "" ||
+				h.Get("Access-Control-Expose-Headers") != "Date, Retry-After" {
 				t.Errorf("%v", h)
 			}
 		}

@@ -154,6 +154,8 @@ func testMount(t *testing.T, f front, s stack) {
 	} else {
 		t.Run("WebSocket is refused with the reason", b.testNoSocket)
 	}
+	t.Run("event stream", b.testStream)
+	t.Run("long poll", b.testPoll)
 	t.Run("rpc", b.testRPC)
 	t.Run("preflight", b.testPreflight)
 	t.Run("script", b.testScript)

@@ -57,8 +57,15 @@ func (t *Transport) Serve(w http.ResponseWriter, r *http.Request, limits transpo
 	// without them cannot be streamed for long, but perhaps long enough.
 	_ = control.SetReadDeadline(time.Time{})
 	_ = control.SetWriteDeadline(time.Time{})
+	if !flushes(w) {
+		why := "the server cannot stream this response. The usual causes are http.TimeoutHandler around the handler, " +
+			"or middleware whose ResponseWriter has neither Flush nor Unwrap"
+		http.Error(w, why, http.StatusNotImplemented)
+		return fmt.Errorf("transport/sse: %s: %w", why, http.ErrNotSupported)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Encoding", "identity") // or middleware that compresses would hold the events, and a window for each stream
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep the events back
@@ -68,14 +75,9 @@ func (t *Transport) Serve(w http.ResponseWriter, r *http.Request, limits transpo
 		writes: make(chan []byte), wrote: make(chan error, 1), beat: make(chan struct{}, 1),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 	}
+	w.WriteHeader(http.StatusOK)
 	if err := control.Flush(); err != nil {
-		for name := range h {
-			h.Del(name)
-		}
-		why := "the server cannot stream this response. The usual causes are http.TimeoutHandler around the handler, " +
-			"or middleware whose ResponseWriter has neither Flush nor Unwrap"
-		http.Error(w, why, http.StatusNotImplemented)
-		return fmt.Errorf("transport/sse: %s: %w", why, err)
+		return fmt.Errorf("transport/sse: %w", err)
 	}
 	defer c.end()
 	start(c)
@@ -87,6 +89,21 @@ func (t *Transport) Serve(w http.ResponseWriter, r *http.Request, limits transpo
 	}
 	c.stream(r.Context().Done(), pings)
 	return nil
+}
+
+// flushes tells whether http.ResponseController would find a Flush: asked
+// before the status is sent, with which the answer to it must differ.
+func flushes(w http.ResponseWriter) bool {
+	for {
+		switch f := w.(type) {
+		case http.Flusher, interface{ FlushError() error }:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = f.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
 // conn is one stream. Everything is written by Serve's goroutine, because
