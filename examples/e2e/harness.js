@@ -93,7 +93,7 @@ export class Server {
   async start() {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
-    const child = spawn(this.binary, ['-addr', `127.0.0.1:${this.port}`, '-data', this.#data], {
+    const child = spawn(this.binary, ['-addr', `127.0.0.1:${this.port}`, '-data', this.#data, '-unlimited'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
