@@ -13,7 +13,7 @@ import { internalNames } from './internal.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const slot = join(root, 'src/timeline-slot.ts');
-const maxScriptBytes = 10_000;
+const maxScriptBytes = 16_000;
 
 async function make(out) {
   const common = {

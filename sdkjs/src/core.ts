@@ -1,3 +1,4 @@
+import { Cache } from './cache.js';
 import { Connection, type Session, type StateChange } from './connection.js';
 import { Profiles } from './contacts.js';
 import { Emitter } from './emitter.js';
@@ -9,6 +10,7 @@ import type { PlatformAdapter } from './platform.js';
 import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
+import { type StorageAdapter, Store } from './storage.js';
 import { type TokenReason, Tokens } from './tokens.js';
 import { version } from './version.js';
 import { guard, later, retrying, type Wait, Watched } from './wait.js';
@@ -27,6 +29,17 @@ export interface IMOptions {
   userToken?: string;
   /** Finds a token: the first one where there is no userToken, and a new one when it ends or is refused. */
   getToken?(why: TokenReason): Promise<string>;
+  /**
+   * Who the user is, where the page knows: then what was kept is there before
+   * the server has said who it is, and without the server. A session of another
+   * user is refused with the reason conflict.
+   */
+  user?: string;
+  /**
+   * Where messages that are still to be sent, and a cache of conversations, are
+   * kept. "auto", the default: in IndexedDB, in memory where there is none.
+   */
+  storage?: 'auto' | 'memory' | StorageAdapter;
   /** Where the server is mounted: "https://host/im". Defaults to where this script came from. */
   endpoint?: string | URL;
   /** For surroundings that are no browser. */
@@ -63,6 +76,15 @@ export interface IMEvents {
 
 const resyncMs = 5 * 60_000;
 
+/** Whose data is kept. Another one begins when the user is known again after logout. @internal */
+export interface Owner {
+  user: string;
+  /** What the keys begin with: no prefix of another owner's. */
+  prefix: string;
+  /** What was kept is here. */
+  ready: Promise<void>;
+}
+
 /** What the parts of a client share. @internal */
 export class Core {
   readonly emitter = new Emitter<IMEvents>((e) => this.logger.error('IMClient: a listener failed', e));
@@ -70,6 +92,10 @@ export class Core {
   readonly replica = new Replica(this);
   readonly outbox = new Outbox(this);
   readonly profiles = new Profiles(this);
+  readonly cache = new Cache(this);
+  readonly store: Store;
+  /** Undefined until it is known who the user is. */
+  owner: Owner | undefined;
   readonly client = `h5im-js/${version}`;
   readonly appId: string;
   readonly tokens: Tokens;
@@ -77,6 +103,8 @@ export class Core {
   readonly logger: Logger;
   readonly #told = new WeakSet<IMError>();
   readonly #endpoint: string | URL | undefined;
+  /** Who the application says the user is. */
+  #named: string | undefined;
   #resync: ReturnType<typeof setTimeout> | undefined;
   #device: string | undefined;
 
@@ -84,6 +112,8 @@ export class Core {
     if (!o?.appId) throw new IMError('invalid_argument', 'appId is needed');
     this.appId = o.appId;
     this.#endpoint = o.endpoint;
+    this.#named = o.user;
+    this.store = new Store(this, o.storage);
     this.platform = o.platform ?? {};
     this.logger = o.logger ?? globalThis.console;
     this.tokens = new Tokens(o.userToken, o.getToken?.bind(o));
@@ -108,7 +138,37 @@ export class Core {
     return socketUrl(this.#endpoint, this.appId, this.platform);
   }
 
-  readonly me = (): string => this.connection.session?.user ?? '';
+  readonly me = (): string => this.connection.session?.user ?? this.owner?.user ?? '';
+
+  /** Finds what was kept of the user, as soon as it is known who that is. */
+  async identify(user = this.#named): Promise<void> {
+    if (user === undefined) return;
+    const known = this.owner?.user ?? this.#named ?? user;
+    if (known !== user) {
+      this.connection.session = null;
+      throw new IMError('conflict', 'the session is of another user');
+    }
+    this.owner ??= this.#own(user);
+    await this.owner.ready;
+  }
+
+  /** JSON, so that none is the beginning of another. */
+  #prefix(user: string): string {
+    const endpoint = this.url().replace(/^ws(.*)\/ws\?.*$/, 'http$1');
+    return JSON.stringify([endpoint, this.appId, user]);
+  }
+
+  #own(user: string): Owner {
+    const owner: Owner = { user, prefix: this.#prefix(user), ready: Promise.resolve() };
+    const isCurrent = () => this.owner === owner;
+    const restore = async () => {
+      await this.cache.restore(isCurrent);
+      for (const t of this.replica.timelines) void t.restore();
+      await this.outbox.restore(owner, isCurrent);
+    };
+    owner.ready = Promise.resolve().then(restore);
+    return owner;
+  }
 
   /** A promise that a caller may ignore: its error is then told here. */
   watched<T>(promise: Promise<T>): Promise<T> {
@@ -140,24 +200,30 @@ export class Core {
     retrying(sync).catch((e) => this.failed(toIMError(e)));
   }
 
-  /** Forgets whatever belongs to the user. */
-  forget(): void {
+  /** Forgets whatever belongs to the user, here and where it was kept. */
+  async forget(): Promise<void> {
+    const prefix = this.owner?.prefix ?? (this.#named && this.#prefix(this.#named));
+    this.owner = this.#named = undefined;
     this.tokens.forget();
     this.connection.session = null;
     this.outbox.clear();
+    this.cache.clear();
     this.replica.clear();
     this.profiles.clear();
+    if (prefix) await this.store.wipe(prefix);
   }
 
   /** The connection's state is another. */
   stateChanged(change: StateChange): void {
     const { over } = this.connection;
+    if (change.state === 'connecting') this.identify().catch(() => {}); // it cannot fail but by the endpoint
     if (change.state !== 'online') {
       clearTimeout(this.#resync);
       this.replica.disconnected();
     }
     if (over) {
       this.outbox.close(over);
+      void this.cache.save();
       if (change.error) this.failed(over);
     }
     this.emitter.emit('state', change);

@@ -6,8 +6,8 @@ export type { IMEvents, IMOptions, Logger } from './core.js';
 export { clientReasons, type ErrorDetail, IMError, type Reason, serverReasons } from './errors.js';
 export type { GroupsApi } from './groups.js';
 export type { MessagesApi } from './messages.js';
-export type { Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
-export type { KeyValueStorage, PlatformAdapter, SocketLike } from './platform.js';
+export type { CancelResult, Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
+export type { KeyValueStorage, LocksLike, PlatformAdapter, SocketLike } from './platform.js';
 export type {
   Conversation,
   Json,
@@ -26,6 +26,7 @@ export type {
 } from './protocol.js';
 export type { ConversationsChange, Gap } from './replica.js';
 export type { Operation, Params, Result } from './rpc.js';
+export { memoryStorage, type StorageAdapter, type StorageChange } from './storage.js';
 export type { GapItem, Timeline, TimelineItem } from './timeline.js';
 export type { TokenReason } from './tokens.js';
 export { version } from './version.js';

@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, expect, vi } from 'vitest';
-import { IMClient, type IMOptions, type Message, type PlatformAdapter } from './sdk.js';
+import {
+  IMClient,
+  type IMOptions,
+  type Message,
+  type PlatformAdapter,
+  type SocketLike,
+  type StorageAdapter,
+} from './sdk.js';
 import { Server } from './server.js';
 
 export interface World {
@@ -20,6 +27,49 @@ const strict = (unhandled: unknown[]) => ({
 
 export const quiet = { warn: () => {}, error: () => {} };
 export const text = (m: Message) => m.content.text;
+
+/** A page of one user, which may be killed: what it had begun goes on, and nothing else happens. */
+export class Tab {
+  dead = false;
+  readonly client: IMClient;
+  #sockets: Array<{ closed(code: number): void }> = [];
+
+  constructor(
+    private readonly w: World,
+    private readonly options: Partial<IMOptions> & { storage: StorageAdapter },
+    private readonly platform: PlatformAdapter = {},
+  ) {
+    const tab = this;
+    const Socket = w.server.platform().WebSocket as new (url: string, protocol: string) => SocketLike;
+    class WebSocket extends Socket {
+      constructor(url: string, protocol: string) {
+        if (tab.dead) throw new Error('nobody is there any more');
+        super(url, protocol);
+        tab.#sockets.push(this as never);
+      }
+    }
+    const { storage } = options;
+    const never = new Promise<never>(() => {});
+    const alive: StorageAdapter = {
+      get: (key) => (tab.dead ? never : storage.get(key)),
+      list: (prefix) => (tab.dead ? never : storage.list(prefix)),
+      write: (changes) => (tab.dead ? never : storage.write(changes)),
+    };
+    const errors = { warn: () => {}, error: (text: string) => tab.dead || console.error(text) };
+    const client = w.client({ ...options, storage: alive, logger: errors }, { ...platform, WebSocket });
+    this.client = client;
+  }
+
+  kill(): void {
+    this.dead = true;
+    for (const s of this.#sockets) s.closed(1006);
+  }
+
+  /** The page that comes after it. */
+  again(o: Partial<IMOptions> = {}): Tab {
+    return new Tab(this.w, { ...this.options, ...o } as typeof this.options, this.platform);
+  }
+}
 
 /** A server, clients that are closed after the test, and a clock that is not real. */
 export function world(): World {
