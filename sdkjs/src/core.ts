@@ -149,7 +149,9 @@ export class Core {
       throw new IMError('conflict', 'the session is of another user');
     }
     this.owner ??= this.#own(user);
-    await this.owner.ready;
+    const { owner } = this;
+    await owner.ready;
+    if (this.owner === owner) await this.outbox.claim(owner);
   }
 
   /** JSON, so that none is the beginning of another. */
@@ -164,7 +166,6 @@ export class Core {
     const restore = async () => {
       await this.cache.restore(isCurrent);
       for (const t of this.replica.timelines) void t.restore();
-      await this.outbox.restore(owner, isCurrent);
     };
     owner.ready = Promise.resolve().then(restore);
     return owner;
@@ -216,7 +217,7 @@ export class Core {
   /** The connection's state is another. */
   stateChanged(change: StateChange): void {
     const { over } = this.connection;
-    if (change.state === 'connecting') this.identify().catch(() => {}); // it cannot fail but by the endpoint
+    if (change.state === 'connecting') this.identify().catch(() => {}); // it is told by the connection
     if (change.state !== 'online') {
       clearTimeout(this.#resync);
       this.replica.disconnected();

@@ -123,6 +123,8 @@ export class Outbox {
   #order = 0;
   /** Ends the lock of this client and the waiting for others'. */
   #locks: AbortController | undefined;
+  /** The clients whose end is waited for. */
+  readonly #waiting = new Set<string>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -242,49 +244,48 @@ export class Outbox {
     }
   }
 
-  /** Finds what was left to be sent. Answers when what this client is to send, it knows. */
-  async restore(owner: Owner, isCurrent: () => boolean): Promise<void> {
+  /**
+   * Finds what was left to be sent by clients that are gone: at once, or as soon
+   * as they are. Resolves when this client may begin to send.
+   */
+  async claim(owner: Owner): Promise<void> {
     this.#owner = owner;
-    await this.claim();
-    if (isCurrent()) this.#saveAll();
-  }
-
-  /** Takes over what clients left that are gone. */
-  async claim(): Promise<void> {
-    const { platform, newId } = this.#core;
-    const owner = this.#owner;
-    const locks = locksOf(platform);
-    if (!owner) return;
-    const name = (client: string) => `h5im ${client}`;
-    const hold = (client: string, held: () => Promise<unknown>, signal: AbortSignal) =>
-      locks?.request(name(client), { signal }, held).catch(() => {}) ?? held();
     if (!this.#locks) {
-      const off = new AbortController();
-      this.#locks = off;
-      this.#client = newId();
-      for (const item of this.#items.values()) item.isSaved = false; // it is another's who has no name any more
-      const ended = new Promise((resolve) => off.signal.addEventListener('abort', resolve));
-      if (locks)
-        await new Promise<void>(
-          (resolve) =>
-            void hold(this.#client, async () => resolve() ?? ended, off.signal).then(() => resolve()),
-        );
-      this.#saveAll();
+      const own = new AbortController();
+      this.#locks = own;
+      this.#client = this.#core.newId();
+      this.#waiting.clear();
+      const ended = new Promise((resolve) => own.signal.addEventListener('abort', resolve));
+      await new Promise((resolve) => {
+        const held = () => {
+          resolve(null);
+          return ended;
+        };
+        void this.#hold(this.#client, held, own.signal).then(resolve);
+        void sleep(claimMs).then(resolve);
+      });
+      for (const item of this.#items.values()) if (!isSent(item)) void this.#save(item);
     }
     const { signal } = this.#locks;
-    const rows = await this.#rows(owner);
-    const mine = (row: Row) => row.client === this.#client || this.#items.has(row.clientId);
-    const others = new Set(rows.filter((r) => !mine(r)).map((r) => r.client));
-    const takeover = (client: string) =>
-      hold(
-        client,
-        async () => {
-          const left = await this.#rows(owner);
-          if (!signal.aborted && this.#owner === owner) this.#adopt(left.filter((r) => r.client === client));
-        },
-        signal,
-      );
-    await Promise.race([Promise.all([...others].map(takeover)), sleep(claimMs, signal)]);
+    const gone = (await this.#rows(owner)).map(({ client }) => client);
+    const others = new Set(gone.filter((c) => c !== this.#client && !this.#waiting.has(c)));
+    if (signal.aborted || !others.size) return;
+    const adopted = [...others].map((client) => {
+      this.#waiting.add(client);
+      const adopt = async () => {
+        const rows = await this.#rows(owner);
+        if (!signal.aborted) await this.#adopt(rows.filter((r) => r.client === client));
+        this.#waiting.delete(client);
+      };
+      return this.#hold(client, adopt, signal);
+    });
+    await Promise.race([Promise.all(adopted), sleep(claimMs)]);
+  }
+
+  /** Holds the lock of a client, as soon as nobody does, until held has resolved. */
+  async #hold(client: string, held: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const locks = locksOf(this.#core.platform);
+    await (locks ? locks.request(`h5im ${client}`, { signal }, held).catch(() => {}) : held());
   }
 
   /** The rows that can be read. */
@@ -304,27 +305,22 @@ export class Outbox {
   }
 
   /** Rows that another client left: they come before what this one has to send. */
-  #adopt(rows: Row[]): void {
+  async #adopt(rows: Row[]): Promise<void> {
     const own = [...this.#items];
-    this.#items.clear();
     const known = new Map(own);
-    for (const row of rows) {
-      if (known.has(row.clientId)) continue;
-      const isOld = row.failed && Date.now() - row.time > maxFailedMs;
-      const item = this.#item(row);
-      if (isOld) this.#erase(item);
-      else this.#add(item);
-    }
+    const items = rows.filter((r) => !known.has(r.clientId)).map((r) => this.#item(r));
+    this.#items.clear();
+    for (const item of items) this.#add(item);
     for (const [clientId, item] of own) this.#items.set(clientId, item);
-    for (const { clientId } of rows) {
-      const item = this.#items.get(clientId);
-      if (item && !known.has(clientId)) {
-        this.#core.outgoing(item.outgoing);
-        this.#overdue(item);
-      }
+    const saved = items.map((item) => this.#save(item));
+    for (const item of items) {
+      const { failed, time, clientId } = item.row;
+      this.#core.outgoing(item.outgoing);
+      if (failed && Date.now() - time > maxFailedMs) this.cancel(clientId);
+      else this.#overdue(item);
     }
-    this.#saveAll();
     this.flush();
+    await Promise.all(saved); // before another may look
   }
 
   async #transmit(item: Item, rpc: Rpc): Promise<void> {
@@ -345,6 +341,10 @@ export class Outbox {
     } catch (thrown) {
       const e = toIMError(thrown);
       if (!isSending(item)) return;
+      if (!e.retryable) {
+        const { wired, ...row } = item.row; // the server has looked, and has it not
+        Object.assign(item, { row, isWired: false });
+      }
       if (!e.retryable || e.reason === 'internal') return this.#fail(item, 'failed', e);
       item.cause = e;
       this.#set(item, { status: 'queued' });
@@ -388,6 +388,7 @@ export class Outbox {
     const { over } = this.#core.connection;
     if (signal?.aborted) cancel();
     else if (over) this.#fail(item, 'failed', over);
+    this.#core.identify().catch(() => {}); // it is told by the connection
     queueMicrotask(() => {
       this.flush();
       if (!item.isSaved) void this.#save(item);
@@ -408,10 +409,11 @@ export class Outbox {
     const error = failed && new IMError(failed.reason, failed.message);
     const outgoing: Outgoing = { clientId, params, time, status: failed ? 'failed' : 'queued', error };
     const ignore = () => {};
-    return {
-      ...{ row, outgoing, resolve: ignore, reject: ignore, done: ignore, refusals: 0, waits: false },
-      ...{ isSaved: false, isWired: !!row.wired, isLeft: false },
+    const item: Item = {
+      ...{ row, outgoing, resolve: ignore, reject: ignore, done: () => clearTimeout(item.timer) },
+      ...{ refusals: 0, waits: false, isSaved: false, isWired: !!row.wired, isLeft: false },
     };
+    return item;
   }
 
   #add(item: Item): void {
@@ -483,10 +485,6 @@ export class Outbox {
     if (await store.write(rows)) return;
     await cache.drop(); // it may make room
     if (this.#owner === owner && this.#items.get(item.row.clientId) === item) await store.write(rows);
-  }
-
-  #saveAll(): void {
-    for (const item of this.#items.values()) if (!item.isSaved && !isSent(item)) void this.#save(item);
   }
 
   #erase(item: Item): void {

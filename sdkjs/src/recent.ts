@@ -17,7 +17,11 @@ const maxMessages = 100;
 const maxLength = 256_000;
 
 /** The stored messages of a conversation. @internal */
-export async function readRecent({ cache, store, replica }: Core, id: string): Promise<Recent | undefined> {
+export async function readRecent(core: Core, id: string): Promise<Recent | undefined> {
+  core.identify().catch(() => {}); // it is told by the connection
+  const { cache, store, replica, owner } = core;
+  await owner?.ready;
+  if (!owner || core.owner !== owner) return undefined;
   const stored = await store.read(cache.key('page', id));
   if (stored === undefined) return undefined;
   try {

@@ -86,6 +86,7 @@ export class Store {
 
   /** Removes whatever begins with prefix. */
   async wipe(prefix: string): Promise<void> {
+    await this.#writing; // it may be of that
     await this.write((await this.list(prefix)).map(([key]) => ({ key })));
   }
 

@@ -75,7 +75,7 @@ export class Timeline {
     const { replica } = this.#core;
     const life = this.#life;
     this.#restoring = true;
-    const page = this.#core.owner && (await readRecent(this.#core, this.conversation));
+    const page = await readRecent(this.#core, this.conversation);
     this.#restoring = false;
     if (this.#closed) return;
     const rev = replica.revOf(this.conversation);

@@ -106,7 +106,7 @@ export class Server {
         super(server, url, protocol);
       }
     }
-    return { WebSocket, storage: null, onWake: () => () => {}, isOnline: () => true, ...more };
+    return { WebSocket, storage: null, locks: null, onWake: () => () => {}, isOnline: () => true, ...more };
   }
 
   /** Ends every connection. */

@@ -28,6 +28,39 @@ const strict = (unhandled: unknown[]) => ({
 export const quiet = { warn: () => {}, error: () => {} };
 export const text = (m: Message) => m.content.text;
 
+/** Web Locks, exclusive ones, of several pages. */
+export class Locks {
+  readonly #queues = new Map<string, Array<() => void>>();
+
+  /** As one page sees them: end lets go of all that it holds and waits for. */
+  page() {
+    const ends = new Set<() => void>();
+    const request = (name: string, { signal }: { signal?: AbortSignal }, held: () => Promise<unknown>) =>
+      new Promise((resolve, reject) => {
+        const queue = this.#queues.get(name) ?? [];
+        this.#queues.set(name, queue);
+        const leave = () => {
+          const first = queue[0] === grant;
+          if (queue.includes(grant)) queue.splice(queue.indexOf(grant), 1);
+          if (first) queue[0]?.();
+        };
+        const grant = () => {
+          signal?.removeEventListener('abort', abort);
+          queueMicrotask(() => held().then(resolve, reject).finally(leave));
+        };
+        const abort = () => {
+          leave();
+          reject(signal?.reason);
+        };
+        signal?.addEventListener('abort', abort);
+        ends.add(leave);
+        queue.push(grant);
+        if (queue.length === 1) grant();
+      });
+    return { request, end: () => ends.forEach((leave) => void leave()) };
+  }
+}
+
 /** A page of one user, which may be killed: what it had begun goes on, and nothing else happens. */
 export class Tab {
   dead = false;
