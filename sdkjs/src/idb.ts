@@ -2,8 +2,8 @@ import type { StorageAdapter } from './storage.js';
 
 const table = 'rows';
 
-/** A storage in one IndexedDB, which is opened at the first use. @internal */
-export function indexedDBStorage(factory: IDBFactory, name = 'h5im'): StorageAdapter {
+/** A storage in the IndexedDB of that name, which is opened at the first use. */
+export function indexedDBStorage(name = 'h5im', factory: IDBFactory = globalThis.indexedDB): StorageAdapter {
   let opened: Promise<IDBDatabase> | undefined;
 
   const open = () => {
@@ -46,6 +46,7 @@ export function indexedDBStorage(factory: IDBFactory, name = 'h5im'): StorageAda
       try {
         const requests = use(t.objectStore(table));
         t.oncomplete = () => resolve(requests.map((r) => r.result));
+        if (mode === 'readwrite') t.commit?.(); // the page may end before the requests are answered
       } catch (e) {
         reject(e); // before the abort: this is why
         t.abort();

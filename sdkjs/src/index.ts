@@ -5,6 +5,7 @@ export type { ConversationsApi } from './conversations.js';
 export type { IMEvents, IMOptions, Logger } from './core.js';
 export { clientReasons, type ErrorDetail, IMError, type Reason, serverReasons } from './errors.js';
 export type { GroupsApi } from './groups.js';
+export { indexedDBStorage } from './idb.js';
 export type { MessagesApi } from './messages.js';
 export type { CancelResult, Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
 export type { KeyValueStorage, LocksLike, PlatformAdapter, SocketLike } from './platform.js';

@@ -122,7 +122,7 @@ export class Store {
     if (typeof this.#given === 'object') return this.#given;
     try {
       const factory = this.#given === 'auto' && indexedDBOf();
-      if (factory) return indexedDBStorage(factory);
+      if (factory) return indexedDBStorage(undefined, factory);
     } catch (e) {
       this.failed(e); // some surroundings throw at the first touch
     }

@@ -1,22 +1,29 @@
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { indexedDBStorage } from '../src/idb.js';
-import { IMClient, type IMError, memoryStorage, type StorageAdapter } from './sdk.js';
+import { IMClient, type IMError, indexedDBStorage, memoryStorage, type StorageAdapter } from './sdk.js';
 import { Server } from './server.js';
 import { text } from './setup.js';
-import { conform } from './storagetest.js';
+import { cases } from './storagetest.js';
 
 beforeEach(() => vi.stubGlobal('IDBKeyRange', IDBKeyRange));
 afterEach(() => vi.unstubAllGlobals());
 
-conform('in memory', () => {
-  const storage = memoryStorage();
-  return { storage, again: () => storage };
-});
+const openers: Record<string, () => () => StorageAdapter> = {
+  'in memory': () => {
+    const storage = memoryStorage();
+    return () => storage;
+  },
+  'in IndexedDB': () => {
+    const factory = new IDBFactory();
+    return () => indexedDBStorage('x', factory);
+  },
+};
 
-conform('in IndexedDB', () => {
-  const factory = new IDBFactory();
-  return { storage: indexedDBStorage(factory), again: () => indexedDBStorage(factory) };
+describe.each(Object.entries(openers))('the storage %s', (_, make) => {
+  it.each(Object.entries(cases))('%s', async (_, check) => {
+    const open = make();
+    await check(open(), open);
+  });
 });
 
 /** A client on a storage, on real time. */
@@ -134,7 +141,7 @@ describe('a storage that does not work', () => {
 describe('IndexedDB', () => {
   it('that is deleted under us is made again', async () => {
     const factory = new IDBFactory();
-    const storage = indexedDBStorage(factory);
+    const storage = indexedDBStorage('h5im', factory);
     await storage.write([{ key: 'a', value: 1 }]);
     await new Promise((done, failed) => {
       const r = factory.deleteDatabase('h5im');
@@ -143,7 +150,7 @@ describe('IndexedDB', () => {
     });
     expect(await storage.get('a')).toBeUndefined();
     await storage.write([{ key: 'a', value: 2 }]);
-    expect(await indexedDBStorage(factory).get('a')).toBe(2);
+    expect(await indexedDBStorage('h5im', factory).get('a')).toBe(2);
   });
 
   it('that the browser closes is opened again', async () => {
@@ -155,7 +162,7 @@ describe('IndexedDB', () => {
       r.addEventListener('success', () => opened.push(r.result as unknown as IDBDatabase));
       return r;
     });
-    const storage = indexedDBStorage(factory);
+    const storage = indexedDBStorage('h5im', factory);
     await storage.write([{ key: 'a', value: 1 }]);
     opened[0]?.close(); // without an event
     expect(await storage.get('a')).toBe(1);
@@ -164,7 +171,7 @@ describe('IndexedDB', () => {
 
   it('does not hold up one that wants to upgrade', async () => {
     const factory = new IDBFactory();
-    const storage = indexedDBStorage(factory);
+    const storage = indexedDBStorage('h5im', factory);
     await storage.write([{ key: 'a', value: 1 }]);
     await new Promise((done, failed) => {
       const r = factory.open('h5im', 2);
@@ -199,7 +206,7 @@ describe('IndexedDB', () => {
     server.down = true;
     server.cut(4101);
     client.sendMessage({ to: 'bob', content: 'hi' }).then(null, () => {});
-    const stored = indexedDBStorage(factory);
+    const stored = indexedDBStorage('h5im', factory);
     await expect.poll(async () => (await stored.list('')).length, { timeout: 2500 }).toBe(2);
     const everything = JSON.stringify([await stored.list(''), [...local]]);
     expect(everything).toContain('"hi"');
