@@ -4,8 +4,8 @@ import type { Profile } from './protocol.js';
 import type { Saved } from './replica.js';
 import { later } from './wait.js';
 
-/** The list of conversations as it was held at one moment. */
-interface Heads extends Saved {
+/** The list of conversations as it was held at one moment. Exported for the sake of its names: see OutboxRow. */
+export interface Heads extends Saved {
   v: typeof version;
   profiles: Profile[];
 }

@@ -45,8 +45,11 @@ export interface SendHandle extends PromiseLike<Message> {
   cancel(): CancelResult;
 }
 
-/** A message as it is stored until the server has it. Values may be anything that can be cloned: blobs later. */
-interface Row {
+/**
+ * A message as it is stored until the server has it. Exported, so that the build
+ * leaves its names alone: other builds read it. It may get more, blobs as well.
+ */
+export interface OutboxRow {
   v: typeof version;
   clientId: string;
   params: SendParams;
@@ -64,7 +67,7 @@ interface Row {
 }
 
 interface Item {
-  row: Row;
+  row: OutboxRow;
   outgoing: Outgoing;
   resolve(m: Message): void;
   reject(e: IMError): void;
@@ -75,6 +78,8 @@ interface Item {
   isSaved: boolean;
   /** The server may have it. */
   isWired: boolean;
+  /** Another client left it. */
+  isAdopted: boolean;
   /** Nobody waits for it any more. */
   isLeft: boolean;
   /** How often the server asked to try again, the last time why, and whether that time has not come yet. */
@@ -105,7 +110,7 @@ const maxUnread = 1_000;
  * for a while. What a lost connection left without an answer goes again, first,
  * under the same clientId, by which the server knows a repetition.
  *
- *     <owner>out/<clientId>     a Row, from before the message is on the wire until the server has it
+ *     <owner>out/<clientId>     an OutboxRow, from before the message is on the wire until the server has it
  *
  * Every tab may add rows, each is sent by the client that it names. A client
  * holds a Web Lock of its name; who gets hold of another's lock knows that it is
@@ -175,16 +180,19 @@ export class Outbox {
   /** Forgets a message that failed, or gives up one that is not sent. */
   cancel(clientId: string): CancelResult {
     const item = this.#items.get(clientId);
-    if (!item || isSent(item)) return 'sent';
-    const { isWired } = item;
-    this.#items.delete(clientId);
-    this.#erase(item);
-    this.#fail(
-      item,
-      'cancelled',
-      isWired ? new IMError('aborted', 'given up while on its way: it may arrive') : aborted(),
-    );
-    return isWired ? 'unknown' : 'cancelled';
+    return item ? this.#cancel(item) : 'sent';
+  }
+
+  #cancel(item: Item): CancelResult {
+    const { clientId } = item.row;
+    if (isSent(item)) return 'sent';
+    if (this.#items.get(clientId) === item) {
+      this.#items.delete(clientId);
+      this.#erase(item);
+      this.#fail(item, 'cancelled', aborted());
+      this.flush();
+    }
+    return item.isWired ? 'unknown' : 'cancelled';
   }
 
   /** A message of ours has its place in its conversation now, whatever we know of its sending. */
@@ -289,15 +297,15 @@ export class Outbox {
   }
 
   /** The rows that can be read. */
-  async #rows({ prefix }: Owner): Promise<Row[]> {
+  async #rows({ prefix }: Owner): Promise<OutboxRow[]> {
     const { store } = this.#core;
-    const rows: Row[] = [];
+    const rows: OutboxRow[] = [];
     for (const [key, value] of await store.list(`${prefix}out/`)) {
-      const row = value as Row | null;
+      const row = value as OutboxRow | null;
       if (typeof row?.v === 'number' && row.v > version) continue; // of a newer client, for a newer client
       if (row && isRow(row) && key === `${prefix}out/${row.clientId}`) rows.push(row);
       else {
-        store.failed(new Error('a message that was to be sent is damaged'));
+        store.failed(new Error('a message is damaged'));
         void store.write([{ key }]);
       }
     }
@@ -305,13 +313,16 @@ export class Outbox {
   }
 
   /** Rows that another client left: they come before what this one has to send. */
-  async #adopt(rows: Row[]): Promise<void> {
-    const own = [...this.#items];
-    const known = new Map(own);
-    const items = rows.filter((r) => !known.has(r.clientId)).map((r) => this.#item(r));
+  async #adopt(rows: OutboxRow[]): Promise<void> {
+    const items = rows.filter((r) => !this.#items.has(r.clientId)).map((r) => this.#item(r));
+    for (const item of items) {
+      item.isAdopted = true;
+      this.#add(item);
+    }
+    const all = [...this.#items.values()];
+    const adopted = all.filter((i) => i.isAdopted).sort((a, b) => a.row.order - b.row.order);
     this.#items.clear();
-    for (const item of items) this.#add(item);
-    for (const [clientId, item] of own) this.#items.set(clientId, item);
+    for (const item of [...adopted, ...all]) this.#items.set(item.row.clientId, item);
     const saved = items.map((item) => this.#save(item));
     for (const item of items) {
       const { failed, time, clientId } = item.row;
@@ -363,7 +374,7 @@ export class Outbox {
     }
   }
 
-  #begin(given: Row, { signal, timeoutMs }: Wait): SendHandle {
+  #begin(given: OutboxRow, { signal, timeoutMs }: Wait): SendHandle {
     const { clientId } = given;
     this.#order = Math.max(this.#order + 1, Date.now());
     const row = {
@@ -372,8 +383,7 @@ export class Outbox {
       ...(timeoutMs !== undefined && { until: Date.now() + timeoutMs }),
     };
     const item = this.#item(row);
-    const cancel = () =>
-      this.#items.get(clientId) === item || isSent(item) ? this.cancel(clientId) : 'unknown';
+    const cancel = () => this.#cancel(item);
     item.done = () => {
       clearTimeout(item.timer);
       signal?.removeEventListener('abort', cancel);
@@ -404,14 +414,14 @@ export class Outbox {
     };
   }
 
-  #item(row: Row): Item {
+  #item(row: OutboxRow): Item {
     const { clientId, params, time, failed } = row;
     const error = failed && new IMError(failed.reason, failed.message);
     const outgoing: Outgoing = { clientId, params, time, status: failed ? 'failed' : 'queued', error };
     const ignore = () => {};
     const item: Item = {
       ...{ row, outgoing, resolve: ignore, reject: ignore, done: () => clearTimeout(item.timer) },
-      ...{ refusals: 0, waits: false, isSaved: false, isWired: !!row.wired, isLeft: false },
+      ...{ refusals: 0, waits: false, isSaved: false, isWired: !!row.wired, isLeft: false, isAdopted: false },
     };
     return item;
   }
@@ -422,7 +432,8 @@ export class Outbox {
     this.#items.set(clientId, item);
     const [oldest] = this.#recent.add(clientId);
     if (this.#recent.size > maxRemembered) this.#recent.delete(oldest as string);
-    if (until && isOpen(item)) item.timer = later(until - Date.now(), () => this.#overdue(item));
+    if (until && isOpen(item))
+      item.timer = later(until - Date.now(), () => this.#overdue(item) && this.flush());
   }
 
   /** Gives an item up whose time is over. */
@@ -434,7 +445,7 @@ export class Outbox {
       const reason = this.#core.connection.rpc ? 'timeout' : 'offline';
       this.#fail(item, 'failed', new IMError(reason, 'not sent in time', { cause }));
     } else if (!isSending(item) && Date.now() - wired > maxWiredMs) {
-      const text = 'it was on its way too long ago: sent again it could arrive twice';
+      const text = 'sent again it could arrive twice';
       this.#fail(item, 'failed', new IMError('expired', text, { cause }));
     } else return false;
     return true;
@@ -466,7 +477,6 @@ export class Outbox {
     const { reason, message } = error;
     item.row = { ...item.row, failed: { reason, message } };
     void this.#save(item);
-    this.flush();
   }
 
   #set(item: Item, change: Partial<Outgoing>): void {
@@ -507,7 +517,7 @@ const isSending = ({ outgoing }: Item) => outgoing.status === 'sending';
 const isOpen = (item: Item) => item.outgoing.status === 'queued' || isSending(item);
 const isSent = ({ outgoing }: Item) => ['sent', 'delivered', 'read'].includes(outgoing.status);
 
-const isRow = ({ clientId, params, order, time, client }: Row) =>
+const isRow = ({ clientId, params, order, time, client }: OutboxRow) =>
   typeof clientId === 'string' &&
   typeof client === 'string' &&
   typeof params === 'object' &&

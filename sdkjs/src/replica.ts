@@ -25,7 +25,8 @@ export interface ConversationsChange {
 export interface Saved {
   epoch: string;
   cursor: string;
-  conversations: Array<Pick<Entry, 'view' | 'rev'>>;
+  /** Of each what is known, and the rev up to which every change was applied. */
+  conversations: Array<{ view: Conversation; rev: number }>;
 }
 
 /** One conversation as it is known here. */
