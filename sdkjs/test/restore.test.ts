@@ -110,6 +110,26 @@ describe('a message that is to be sent', () => {
     shown.close();
   });
 
+  it('of pages that are gone goes before what the new page sends at once, in the order of its sending', async () => {
+    const tabs = [tab(), tab()];
+    w.server.down = true;
+    for (const n of [1, 2]) {
+      for (const [i, t] of tabs.entries()) {
+        say(t, `${n} of ${i}`);
+        await w.pass(10);
+      }
+    }
+    for (const t of tabs) t.kill();
+    const t = tab();
+    void t.client.init();
+    for (const n of [1, 2, 3]) say(t, `${n} of the new one`);
+    await w.pass(1000);
+    w.server.down = false;
+    await w.pass(60_000);
+    const old = ['1 of 0', '1 of 1', '2 of 0', '2 of 1'];
+    expect(log()).toEqual([...old, ...[1, 2, 3].map((n) => `${n} of the new one`)]);
+  });
+
   it('is shown in its timeline, and in an event, by the page that comes after', async () => {
     w.server.send('bob', { user: 'me' }, '0');
     let t = await online();
@@ -558,6 +578,50 @@ describe('the cache', () => {
     expect(w.server.requests.slice(before).map((r) => r.op)).toEqual(['session.open', 'sync']);
   });
 
+  it('asks for nothing that nobody looks at, and tells what has come since the page did', async () => {
+    for (const user of ['bob', 'carol', 'dave']) w.server.send(user, { user: 'me' }, '1');
+    let t = await online();
+    await w.pass(2000);
+    t.kill();
+    for (const user of ['bob', 'carol']) w.server.send(user, { user: 'me' }, 'while away');
+    await w.pass(1000);
+    const before = w.server.requests.length;
+    w.server.intercept = (op) => {
+      if (op !== 'sync') return;
+      w.server.intercept = () => undefined;
+      w.server.send('bob', { user: 'me' }, 'as it came');
+    };
+    t = t.again();
+    const heard: Message[] = [];
+    t.client.onMessage((m) => heard.push(m));
+    void t.client.init();
+    await w.pass(1000);
+    const asked = w.server.requests.slice(before).map((r) => [r.op, r.params.conversation]);
+    expect(asked).toEqual([
+      ['session.open', undefined],
+      ['sync', undefined],
+      ['message.changes', direct],
+    ]);
+    expect(heard.map(text)).toEqual(['as it came']);
+    expect(t.client.conversations.unread).toBe(6);
+  });
+
+  it('of a conversation whose changes cannot be had begins anew', async () => {
+    w.server.send('bob', { user: 'me' }, '1');
+    const t = await online();
+    const timeline = t.client.messages.timeline(direct);
+    await w.pass();
+    w.server.lose = () => true;
+    w.server.send('bob', { user: 'me' }, '2');
+    w.server.lose = () => false;
+    w.server.intercept = (op) => {
+      if (op === 'message.changes') throw new Refusal('permission_denied');
+    };
+    w.server.send('bob', { user: 'me' }, '3');
+    await w.pass(3000);
+    expect(shown(timeline.items)).toEqual(['1', '2', '3']);
+  });
+
   it('hides no change: what is new, edited, left, joined and read meanwhile', async () => {
     for (let i = 1; i <= 150; i++) w.server.send('bob', { user: 'me' }, `${i}`);
     w.server.create('g_left', 'group', ['bob', 'me']);
@@ -621,9 +685,11 @@ describe('the cache', () => {
   it('is nothing in another history', async () => {
     w.server.send('bob', { user: 'me' }, '1');
     w.server.send('bob', { user: 'me' }, '2');
+    w.server.send('carol', { user: 'me' }, 'of e1');
     let t = await online();
-    t.client.messages.timeline(direct);
+    for (const id of [direct, 'd_carol_me']) t.client.messages.timeline(id);
     await w.pass(2000);
+    const of1 = (await storage.list('')).find(([k]) => k.endsWith('page/d_carol_me')) as [string, string];
     t.kill();
     w.server.epoch = 'e2'; // a backup from before the second message, and another one since
     w.server.chats.clear();
@@ -636,6 +702,12 @@ describe('the cache', () => {
     expect([shown(timeline.items), list(t)]).toEqual([['1', 'other'], [[direct, 2, 'other']]]);
     await w.pass(2000);
     expect(JSON.stringify(await rows('cache/'))).not.toContain('e1');
+    w.server.send('carol', { user: 'me' }, 'of e2');
+    await w.pass();
+    await storage.write([{ key: of1[0], value: of1[1].replace('"rev":1', '"rev":99') }]); // another tab was late
+    const other = t.client.messages.timeline('d_carol_me');
+    await w.pass();
+    expect(shown(other.items)).toEqual(['of e2']);
   });
 
   it('that is damaged is dropped and told of once', async () => {
