@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import vm from 'node:vm';
 import { Worker } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { memoryStorage, type StorageAdapter } from './sdk.js';
 import { Server } from './server.js';
@@ -73,6 +74,10 @@ globalThis.client = imClient;`);
       'invalid_argument',
     );
   });
+});
+
+it('the script is at most 16 kB gzipped', () => {
+  expect(gzipSync(read('h5-im-sdk.js'), { level: 9 }).length).toBeLessThanOrEqual(16_000);
 });
 
 describe('what is stored', () => {
