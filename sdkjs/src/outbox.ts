@@ -290,10 +290,17 @@ export class Outbox {
     await Promise.race([Promise.all(adopted), sleep(claimMs)]);
   }
 
-  /** Holds the lock of a client, as soon as nobody does, until held has resolved. */
+  /** Holds the lock of a client, as soon as nobody does, until held has resolved. Where there are no locks all are free. */
   async #hold(client: string, held: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
-    const locks = locksOf(this.#core.platform);
-    await (locks ? locks.request(`h5im ${client}`, { signal }, held).catch(() => {}) : held());
+    let isHeld = false;
+    const hold = () => {
+      isHeld = true;
+      return held();
+    };
+    try {
+      await locksOf(this.#core.platform)?.request(`h5im ${client}`, { signal }, hold);
+    } catch {} // aborted, or not allowed here
+    if (!isHeld && !signal.aborted) await held();
   }
 
   /** The rows that can be read. */

@@ -42,7 +42,7 @@ export function memoryStorage(): StorageAdapter {
   };
 }
 
-/** What a storage may take for an answer. One that does not answer is not asked again. */
+/** What a storage may take for an answer. One that does not answer is not waited for again. */
 const answerMs = 2_000;
 
 /**
@@ -54,6 +54,8 @@ export class Store {
   readonly #core: Core;
   readonly #given: StorageAdapter | 'auto' | 'memory';
   #adapter: StorageAdapter | undefined;
+  /** One that did not answer in time: it is still told, for it may yet hear. */
+  #deaf: StorageAdapter | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #changes: StorageChange[] = [];
   #writing: Promise<boolean> | undefined;
@@ -79,15 +81,24 @@ export class Store {
       const all = this.#changes;
       this.#changes = [];
       this.#writing = undefined;
-      return this.#ask((a) => a.write(all).then(() => true), false);
+      return this.#ask((a) => {
+        this.#deaf?.write(all).catch(() => {});
+        return a.write(all).then(() => true);
+      }, false);
     });
     return this.#writing;
   }
 
   /** Removes whatever begins with prefix. */
   async wipe(prefix: string): Promise<void> {
+    const deaf = this.#deaf;
+    const keys = (rows: Array<[string, unknown]>) => rows.map(([key]) => ({ key }));
+    deaf
+      ?.list(prefix)
+      .then((rows) => deaf.write(keys(rows)))
+      .catch(() => {});
     await this.#writing; // it may be of that
-    await this.write((await this.list(prefix)).map(([key]) => ({ key })));
+    await this.write(keys(await this.list(prefix)));
   }
 
   /** Something that was kept cannot be used, or something cannot be kept: the first time it is told. */
@@ -108,7 +119,10 @@ export class Store {
           (async () => work(adapter))().then(resolve, reject);
         });
       } catch (e) {
-        if (e instanceof IMError) this.#adapter = memoryStorage();
+        if (e instanceof IMError) {
+          this.#deaf ??= adapter;
+          this.#adapter = memoryStorage();
+        }
         this.failed(e);
         return otherwise;
       }

@@ -504,6 +504,29 @@ describe('two tabs', () => {
     expect(await rows()).toEqual([]);
   });
 
+  it.each([
+    [
+      'are not allowed',
+      () => {
+        throw new DOMException('no', 'SecurityError');
+      },
+    ],
+    ['are denied', () => Promise.reject(new DOMException('no', 'SecurityError'))],
+    ['never answer', () => new Promise(() => {})],
+  ])(
+    'where locks %s: what is sent now goes, and what was left too, unless locks are silent',
+    async (how, request) => {
+      const a = tab({}, { locks: { request } });
+      say(a, 'a');
+      await w.pass(1000);
+      expect((await rows()).length).toBe(1);
+      const b = await reload(a);
+      say(b, 'b');
+      await w.pass(1000);
+      expect(log()).toEqual(how === 'never answer' ? ['b'] : ['a', 'b']);
+    },
+  );
+
   it('that end in the same moment leave everything to the third, once', async () => {
     const locks = new Locks();
     const pages = [locks.page(), locks.page()];

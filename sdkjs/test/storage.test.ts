@@ -87,6 +87,44 @@ describe('a storage that does not work', () => {
     expect(Date.now() - began).toBeLessThan(2_900);
   });
 
+  it('because it is slow for a while, is told what is cancelled, and wiped', async () => {
+    const inner = memoryStorage();
+    let slow = false;
+    const then: Array<() => void> = [];
+    const later = <T>(work: () => Promise<T>) =>
+      slow ? new Promise<T>((resolve) => then.push(() => void work().then(resolve))) : work();
+    const storage: StorageAdapter = {
+      get: (key) => later(() => inner.get(key)),
+      list: (prefix) => later(() => inner.list(prefix)),
+      write: (changes) => later(() => inner.write(changes)),
+    };
+    const server = new Server();
+    const s = start(server, { storage });
+    server.down = true;
+    const ids = ['1', '2'].map((content) => {
+      const handle = s.client.sendMessage({ to: 'bob', content });
+      handle.then(null, () => {});
+      return handle.clientId;
+    });
+    await expect.poll(async () => (await inner.list('')).length).toBe(2);
+    slow = true;
+    s.client.sendMessage({ to: 'bob', content: '3' }).then(null, () => {});
+    await expect.poll(() => reasons(s), { timeout: 2500 }).toEqual(['storage']);
+    expect(s.client.messages.cancel(ids[0] as string)).toBe('cancelled');
+    await new Promise((done) => setTimeout(done));
+    slow = false;
+    for (const work of then.splice(0)) work();
+    await expect
+      .poll(async () =>
+        (await inner.list('')).map(
+          ([, v]) => (v as { params: { content: { text: string } } }).params.content.text,
+        ),
+      )
+      .toEqual(['2', '3']);
+    await s.client.logout();
+    await expect.poll(async () => (await inner.list('')).length).toBe(0);
+  }, 8_000);
+
   it('because it is of a newer version, is left alone', async () => {
     const factory = new IDBFactory();
     await new Promise((done) => {
