@@ -234,7 +234,7 @@ func (s *server) mark(ctx context.Context, op *Op, p *wire.MarkParams) (*wire.Ma
 	}
 	m := &marked.Member
 	return &wire.MarkResult{
-		Read: m.Read, Delivered: m.Delivered, Own: m.Own, Seen: m.Seen, Unread: m.Unread(&marked.Conversation),
+		Read: m.Read, Delivered: m.Delivered, Own: m.Own, Seen: m.Seen, SeenAll: m.SeenAll, Unread: m.Unread(&marked.Conversation),
 	}, nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 func toWireMessage(m *store.Message) wire.Message {
 	w := wire.Message{
-		Conversation: m.Conversation, Seq: m.Seq, Rev: m.Rev, Count: m.Count, ID: m.ID, ClientID: m.ClientID,
+		Conversation: m.Conversation, Seq: m.Seq, Rev: m.Rev, Count: m.Count, AllCount: m.AllCount, ID: m.ID, ClientID: m.ClientID,
 		From: m.From, Time: int64(m.Time), Type: m.Type, Content: m.Content,
 		Mentions: wire.Mentions{Users: m.Mentions, All: m.MentionAll}, ReplyTo: m.ReplyTo, Flags: fromFlags(m.Flags),
 		EditedAt: int64(m.EditedAt), ExpiresAt: int64(m.ExpiresAt), Ext: m.Ext,
@@ -68,10 +68,10 @@ next:
 func toWireConversation(c *store.Conversation, m *store.Member, user string, users []string) *wire.Conversation {
 	w := &wire.Conversation{
 		ID: c.ID, Kind: string(c.Kind), Title: c.Title, Ext: c.Ext, Creator: c.Creator, CreatedAt: int64(c.CreatedAt),
-		Seq: c.Seq, Rev: c.Rev, MemberRev: c.MemberRev, Members: c.Members, Count: c.Count,
+		Seq: c.Seq, Rev: c.Rev, MemberRev: c.MemberRev, Members: c.Members, Count: c.Count, AllCount: c.AllCount,
 	}
 	if m != nil {
-		w.Role, w.Own, w.Seen, w.ReadSeq = string(m.Role), m.Own, m.Seen, m.Read
+		w.Role, w.Own, w.Seen, w.SeenAll, w.ReadSeq = string(m.Role), m.Own, m.Seen, m.SeenAll, m.Read
 		w.Unread, w.MentionsUnread = m.Unread(c), max(0, c.AllCount-m.SeenAll)
 		w.Starred, w.Archived, w.MuteUntil, w.Draft = m.Starred, m.Archived, int64(m.MuteUntil), m.Draft
 	}
@@ -104,7 +104,7 @@ func toWireRow(r *store.SyncRow, user string) *wire.Conversation {
 
 func toWireOwn(c *store.Conversation, m *store.Member) *wire.OwnResult {
 	return &wire.OwnResult{
-		Conversation: c.ID, Own: m.Own, Seen: m.Seen, Unread: m.Unread(c), MentionsUnread: max(0, c.AllCount-m.SeenAll),
+		Conversation: c.ID, Own: m.Own, Seen: m.Seen, SeenAll: m.SeenAll, Unread: m.Unread(c), MentionsUnread: max(0, c.AllCount-m.SeenAll),
 		ReadSeq: m.Read, Starred: m.Starred, Archived: m.Archived, MuteUntil: int64(m.MuteUntil), Draft: m.Draft,
 	}
 }

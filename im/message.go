@@ -71,7 +71,7 @@ func (s *server) publishAgain(r *store.Receipt, origin string) {
 
 func receipt(r *store.Receipt) *wire.SendResult {
 	return &wire.SendResult{
-		Conversation: r.Conversation, Seq: r.Seq, Rev: r.Rev, Count: r.Count, ID: r.ID, Time: int64(r.Time),
+		Conversation: r.Conversation, Seq: r.Seq, Rev: r.Rev, Count: r.Count, AllCount: r.AllCount, ID: r.ID, Time: int64(r.Time),
 	}
 }
 

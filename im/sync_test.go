@@ -126,16 +126,28 @@ func TestSync(t *testing.T) { // [P72] [P73] [P74] [P76]
 		srv := setup(t, im.Config{})
 		alice, bob := srv.Connect("alice"), srv.Connect("bob")
 		g := group(t, alice, "bob")
-		must(t, alice.Call("message.send", im.SendParams{To: im.ToConversation(g.ID), ClientID: "c1", Content: im.Text("x"), Mentions: im.Mentions{All: true}}, nil))
+		toAll := im.SendParams{To: im.ToConversation(g.ID), ClientID: "c1", Content: im.Text("x"), Mentions: im.Mentions{All: true}}
+		for range 2 { // the second is a repetition
+			var receipt im.SendResult
+			must(t, alice.Call("message.send", toAll, &receipt))
+			if receipt.AllCount != 1 {
+				t.Errorf("%+v", receipt)
+			}
+		}
 		send(t, alice, im.ToConversation(g.ID), "c2", "y")
-		if row := page(t, bob, "", 0).Conversations[0]; row.MentionsUnread != 1 || row.Unread != 2 {
+		row := page(t, bob, "", 0).Conversations[0]
+		if row.MentionsUnread != 1 || row.Unread != 2 || row.AllCount != 1 || row.SeenAll != 0 || row.LastMessage.AllCount != 1 {
 			t.Errorf("%+v", row)
 		}
-		if row := page(t, alice, "", 0).Conversations[0]; row.MentionsUnread != 0 || row.Unread != 0 {
+		if row := page(t, alice, "", 0).Conversations[0]; row.MentionsUnread != 0 || row.Unread != 0 || row.SeenAll != 1 {
 			t.Errorf("the sender: %+v", row)
 		}
-		must(t, bob.Call("conversation.mark", im.MarkParams{Conversation: g.ID, Read: 1}, nil))
-		if row := page(t, bob, "", 0).Conversations[0]; row.MentionsUnread != 0 || row.Unread != 1 {
+		var marked im.MarkResult
+		must(t, bob.Call("conversation.mark", im.MarkParams{Conversation: g.ID, Read: 1}, &marked))
+		if marked.SeenAll != 1 {
+			t.Errorf("%+v", marked)
+		}
+		if row := page(t, bob, "", 0).Conversations[0]; row.MentionsUnread != 0 || row.Unread != 1 || row.SeenAll != 1 {
 			t.Errorf("%+v", row)
 		}
 	})

@@ -193,11 +193,12 @@ type Fingerprint [16]byte
 type Receipt struct {
 	Conversation string
 	// Seq and what follows are zero where the write created a conversation.
-	Seq   int64
-	Rev   int64 // the message's Born
-	Count int64
-	ID    string
-	Time  Millis
+	Seq      int64
+	Rev      int64 // the message's Born
+	Count    int64
+	AllCount int64
+	ID       string
+	Time     Millis
 }
 
 // Position is a place in the feed. Zero is before everything.

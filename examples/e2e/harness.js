@@ -31,8 +31,9 @@ export function build(example = 'chat') {
   return binary;
 }
 
-export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: flags });
+export function launch(...more) {
+  const args = [...flags, ...more];
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
 }
 
 export async function freePort() {
@@ -174,7 +175,7 @@ export function watch(page) {
 
 /** What a lost server leaves on the console. */
 export const lostServer =
-  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_RESET|WebSocket connection to|unavailable: getToken failed|503|offline:/;
+  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_RESET|WebSocket connection to|unavailable: getToken|503|offline:/;
 
 /**
  * The network of one page. Chromium's own offline mode leaves WebSockets alone.
@@ -184,6 +185,7 @@ export class Network {
   #cut = false;
   #sockets = new Set();
   #refused = new Map();
+  #swallowed = new Set();
   /** Every request of the page: {method, params}. */
   asked = [];
 
@@ -193,12 +195,18 @@ export class Network {
       if (this.#cut) return socket.close({ code: 1001 });
       this.#sockets.add(socket);
       const server = socket.connectToServer();
+      const silent = new Set();
+      server.onMessage((frame) => {
+        const passed = [JSON.parse(frame)].flat().filter((answer) => !silent.has(answer.id));
+        if (passed.length > 0) socket.send(JSON.stringify(passed.length > 1 ? passed : passed[0]));
+      });
       socket.onMessage((frame) => {
         const passed = [];
         for (const request of [JSON.parse(frame)].flat()) {
           this.asked.push(request);
           const error = this.#refused.get(request.method);
           if (error === null) continue;
+          if (this.#swallowed.has(request.method)) silent.add(request.id);
           if (error) socket.send(JSON.stringify({ jsonrpc: '2.0', id: request.id, error }));
           else passed.push(request);
         }
@@ -217,8 +225,14 @@ export class Network {
     this.#refused.set(method, null);
   }
 
+  /** Lets an operation happen, and its answer be lost. */
+  swallow(method) {
+    this.#swallowed.add(method);
+  }
+
   allow(method) {
     this.#refused.delete(method);
+    this.#swallowed.delete(method);
   }
 
   /** Says something as the server. */
@@ -247,6 +261,31 @@ export class Network {
     this.open();
     await this.page.context().setOffline(false);
   }
+}
+
+/** Keeps what the pages of a context load, for the time when the server is down: what a service worker would do. */
+export async function keepAssets(context) {
+  const kept = new Map();
+  await context.route(/^[^?#]*\/(\?.*|im\/sdk\/.*|[^?#]*\.(js|css|svg))?$/, async (route) => {
+    const url = route.request().url();
+    try {
+      const response = await route.fetch();
+      const body = await response.body();
+      kept.set(url, { status: response.status(), headers: response.headers(), body });
+    } catch {
+      if (!kept.has(url)) return route.abort();
+    }
+    return route.fulfill(kept.get(url));
+  });
+}
+
+/** Ends a tab as a crash does. */
+export async function crash(page) {
+  const crashed = new Promise((done) => page.once('crash', done));
+  const session = await page.context().newCDPSession(page);
+  session.send('Page.crash').catch(() => {});
+  await crashed;
+  await page.close();
 }
 
 /** Waits in the page until what changed is drawn. */

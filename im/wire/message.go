@@ -20,7 +20,7 @@ func (c *codec) AppendMessageEvent(dst []byte, m *Message) []byte {
 func appendMessage(n notation, dst []byte, m *Message) []byte {
 	fields := 10
 	for _, present := range [...]bool{
-		!m.Mentions.IsZero(), m.ReplyTo != 0, len(m.Flags) > 0, m.EditedAt != 0, m.Recalled != nil, m.ExpiresAt != 0, len(m.Ext) > 0,
+		m.AllCount != 0, !m.Mentions.IsZero(), m.ReplyTo != 0, len(m.Flags) > 0, m.EditedAt != 0, m.Recalled != nil, m.ExpiresAt != 0, len(m.Ext) > 0,
 	} {
 		if present {
 			fields++
@@ -31,6 +31,9 @@ func appendMessage(n notation, dst []byte, m *Message) []byte {
 	dst = n.integer(n.key(dst, "seq"), m.Seq)
 	dst = n.integer(n.key(dst, "rev"), m.Rev)
 	dst = n.integer(n.key(dst, "count"), m.Count)
+	if m.AllCount != 0 {
+		dst = n.integer(n.key(dst, "allCount"), m.AllCount)
+	}
 	dst = n.text(n.key(dst, "id"), m.ID)
 	dst = n.text(n.key(dst, "clientId"), m.ClientID)
 	dst = n.text(n.key(dst, "from"), m.From)

@@ -111,6 +111,7 @@ type SendResult struct {
 	Seq          int64    `json:"seq"`
 	Rev          int64    `json:"rev"`
 	Count        int64    `json:"count"`
+	AllCount     int64    `json:"allCount,omitempty"`
 	ID           string   `json:"id"`
 	Time         int64    `json:"time"`
 	Duplicate    bool     `json:"duplicate,omitempty"`
@@ -123,6 +124,7 @@ type Message struct {
 	Seq          int64    `json:"seq"`
 	Rev          int64    `json:"rev"`
 	Count        int64    `json:"count"`
+	AllCount     int64    `json:"allCount,omitempty"`
 	ID           string   `json:"id"`
 	ClientID     string   `json:"clientId"`
 	From         string   `json:"from"`
@@ -211,10 +213,12 @@ type Conversation struct {
 	MemberRev int64  `json:"memberRev"`
 	Members   int    `json:"members"` // how many
 	Count     int64  `json:"count"`
+	AllCount  int64  `json:"allCount,omitempty"`
 
 	Role           string   `json:"role,omitempty"`
 	Own            int64    `json:"own"`
 	Seen           int64    `json:"seen"`
+	SeenAll        int64    `json:"seenAll,omitempty"`
 	Unread         int64    `json:"unread"`
 	MentionsUnread int64    `json:"mentionsUnread"`
 	ReadSeq        int64    `json:"readSeq"`
@@ -261,6 +265,7 @@ type OwnResult struct {
 	Conversation   string  `json:"conversation"`
 	Own            int64   `json:"own"`
 	Seen           int64   `json:"seen"`
+	SeenAll        int64   `json:"seenAll,omitempty"`
 	Unread         int64   `json:"unread"`
 	MentionsUnread int64   `json:"mentionsUnread"`
 	ReadSeq        int64   `json:"readSeq"`
@@ -298,6 +303,7 @@ type MarkResult struct {
 	Delivered int64 `json:"delivered"`
 	Own       int64 `json:"own"`
 	Seen      int64 `json:"seen"`
+	SeenAll   int64 `json:"seenAll,omitempty"`
 	Unread    int64 `json:"unread"`
 }
 

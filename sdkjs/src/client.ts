@@ -59,20 +59,23 @@ export class IMClient {
     return this.#core.watched(connection.ready(wait).then(() => connection.session as Session));
   }
 
-  /** Takes back one init(); the last one disconnects and fails what is still to be sent. */
+  /**
+   * Takes back one init(); the last one disconnects. Nobody waits for what is
+   * still to be sent then: its handles reject, and it goes with the next connection.
+   */
   async close(): Promise<void> {
     this.#uses = Math.max(0, this.#uses - 1);
     await Promise.resolve(); // an init() in the same breath keeps the connection
     if (this.#uses === 0 && this.state !== 'closed') this.#core.connection.stop();
   }
 
-  /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages. */
+  /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages, and what was kept. */
   async logout(): Promise<void> {
     this.#uses = 0;
     const { connection } = this.#core;
     await connection.rpc?.call('session.close', {}, { timeoutMs: 2_000 }).catch(() => {});
     connection.stop();
-    this.#core.forget();
+    await this.#core.forget();
   }
 
   get state(): State {
@@ -84,10 +87,10 @@ export class IMClient {
     return this.#core.connection.transport;
   }
 
-  /** Who this client is, once a session was opened. contacts.profiles tells more. */
+  /** Who this client is, once that is known. contacts.profiles tells more. */
   get me(): User | null {
-    const user = this.#core.connection.session?.user;
-    return user === undefined ? null : (this.contacts.peek(user) ?? { id: user });
+    const id = this.#core.me();
+    return id ? (this.contacts.peek(id) ?? { id }) : null;
   }
 
   /** The server's clock minus this one's, as the fastest answer told it: for showing times, never for order. */

@@ -34,6 +34,12 @@ export class Profiles {
     this.#keep(profile.id, { at: now(), profile, asked: Promise.resolve(profile) });
   }
 
+  /** What was known of a user before: it is old. */
+  recall(profile: Profile): void {
+    if (!this.#known.has(profile.id))
+      this.#keep(profile.id, { at: -freshMs, profile, asked: Promise.resolve(profile) });
+  }
+
   clear(): void {
     this.#known.clear();
   }

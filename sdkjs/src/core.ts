@@ -1,3 +1,4 @@
+import { Cache } from './cache.js';
 import { Connection, type ConnectionOwner, type Session, type StateChange } from './connection.js';
 import { Profiles } from './contacts.js';
 import type { Diagnosis } from './diagnose.js';
@@ -10,6 +11,7 @@ import { isOnline, type PlatformAdapter } from './platform.js';
 import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
+import { type StorageAdapter, Store } from './storage.js';
 import { type TokenReason, Tokens } from './tokens.js';
 import { Choice } from './transports/choice.js';
 import type { TransportName } from './transports/conn.js';
@@ -30,6 +32,17 @@ export interface IMOptions {
   userToken?: string;
   /** Finds a token: the first one where there is no userToken, and a new one when it ends or is refused. */
   getToken?(why: TokenReason): Promise<string>;
+  /**
+   * Who the user is, where the page knows: then what was kept is there before
+   * the server has said who it is, and without the server. A session of another
+   * user is refused with the reason conflict.
+   */
+  user?: string;
+  /**
+   * Where messages that are still to be sent, and a cache of conversations, are
+   * kept. "auto", the default: in IndexedDB, in memory where there is none.
+   */
+  storage?: 'auto' | 'memory' | StorageAdapter;
   /** Where the server is mounted: "https://host/im". Defaults to where this script came from. */
   endpoint?: string | URL;
   /**
@@ -85,6 +98,15 @@ export interface IMEvents {
 
 const resyncMs = 5 * 60_000;
 
+/** Whose data is kept. Another one begins when the user is known again after logout. @internal */
+export interface Owner {
+  user: string;
+  /** What the keys begin with: no prefix of another owner's. */
+  prefix: string;
+  /** What was kept is here. */
+  ready: Promise<void>;
+}
+
 /** What the parts of a client share. @internal */
 export class Core implements ConnectionOwner {
   readonly emitter = new Emitter<IMEvents>((e) => this.logger.error('IMClient: a listener failed', e));
@@ -92,6 +114,10 @@ export class Core implements ConnectionOwner {
   readonly replica = new Replica(this);
   readonly outbox = new Outbox(this);
   readonly profiles = new Profiles(this);
+  readonly cache = new Cache(this);
+  readonly store: Store;
+  /** Undefined until it is known who the user is. */
+  owner: Owner | undefined;
   readonly client = `h5im-js/${version}`;
   readonly appId: string;
   readonly tokens: Tokens;
@@ -100,6 +126,8 @@ export class Core implements ConnectionOwner {
   readonly logger: Logger;
   readonly #told = new WeakSet<IMError>();
   readonly #endpoint: string | URL | undefined;
+  /** Who the application says the user is. */
+  #named: string | undefined;
   #resync: ReturnType<typeof setTimeout> | undefined;
   #device: string | undefined;
 
@@ -107,6 +135,8 @@ export class Core implements ConnectionOwner {
     if (!o?.appId) throw new IMError('invalid_argument', 'appId is needed');
     this.appId = o.appId;
     this.#endpoint = o.endpoint;
+    this.#named = o.user;
+    this.store = new Store(this, o.storage);
     this.platform = o.platform ?? {};
     this.logger = o.logger ?? globalThis.console;
     this.choice = new Choice(o.transport, this.platform);
@@ -136,7 +166,37 @@ export class Core implements ConnectionOwner {
     return this.tokens.current;
   }
 
-  readonly me = (): string => this.connection.session?.user ?? '';
+  readonly me = (): string => this.connection.session?.user ?? this.owner?.user ?? '';
+
+  /** Finds what was kept of the user, as soon as it is known who that is. */
+  async identify(user = this.#named): Promise<void> {
+    if (user === undefined) return;
+    const known = this.owner?.user ?? this.#named ?? user;
+    if (known !== user) {
+      this.connection.session = null;
+      throw new IMError('conflict', 'the session is of another user');
+    }
+    this.owner ??= this.#own(user);
+    const { owner } = this;
+    await owner.ready;
+    if (this.owner === owner) await this.outbox.claim(owner);
+  }
+
+  /** JSON, so that none is the beginning of another. */
+  #prefix(user: string): string {
+    return JSON.stringify([this.url('').replace(/\/\?.*/, ''), this.appId, user]);
+  }
+
+  #own(user: string): Owner {
+    const owner: Owner = { user, prefix: this.#prefix(user), ready: Promise.resolve() };
+    const isCurrent = () => this.owner === owner;
+    const restore = async () => {
+      await this.cache.restore(isCurrent);
+      for (const t of this.replica.timelines) void t.restore();
+    };
+    owner.ready = Promise.resolve().then(restore);
+    return owner;
+  }
 
   /** A promise that a caller may ignore: its error is then told here. */
   watched<T>(promise: Promise<T>): Promise<T> {
@@ -179,24 +239,30 @@ export class Core implements ConnectionOwner {
     return diagnose(this, { ...known, isOnline: isOnline(platform) });
   }
 
-  /** Forgets whatever belongs to the user. */
-  forget(): void {
+  /** Forgets whatever belongs to the user, here and where it was kept. */
+  async forget(): Promise<void> {
+    const prefix = this.owner?.prefix ?? (this.#named && this.#prefix(this.#named));
+    this.owner = this.#named = undefined;
     this.tokens.forget();
     this.connection.session = null;
     this.outbox.clear();
+    this.cache.clear();
     this.replica.clear();
     this.profiles.clear();
+    if (prefix) await this.store.wipe(prefix);
   }
 
   /** The connection's state is another. */
   stateChanged(change: StateChange): void {
     const { over } = this.connection;
+    if (change.state === 'connecting') this.identify().catch(() => {}); // it is told by the connection
     if (change.state !== 'online') {
       clearTimeout(this.#resync);
       this.replica.disconnected();
     }
     if (over) {
       this.outbox.close(over);
+      void this.cache.save();
       if (change.error) this.failed(over);
     }
     this.emitter.emit('state', change);

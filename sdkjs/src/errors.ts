@@ -22,7 +22,7 @@ export const serverReasons = [
 ] as const;
 
 /** The reasons that the client itself adds. */
-export const clientReasons = ['offline', 'timeout', 'aborted', 'unsupported', 'storage'] as const;
+export const clientReasons = ['offline', 'timeout', 'aborted', 'unsupported', 'storage', 'expired'] as const;
 
 /** Why something failed. Extensions of a server may add their own. */
 export type Reason = (typeof serverReasons)[number] | (typeof clientReasons)[number] | (string & {});

@@ -7,12 +7,14 @@ export type { ClockWords, Diagnosis, TokenDiagnosis } from './diagnose.js';
 export { clientReasons, type ErrorDetail, IMError, type Reason, serverReasons } from './errors.js';
 export type { Fallbacks } from './fallbacks.js';
 export type { GroupsApi } from './groups.js';
+export { indexedDBStorage } from './idb.js';
 export type { MessagesApi } from './messages.js';
-export type { Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
+export type { CancelResult, Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
 export type {
   FetchInit,
   FetchLike,
   KeyValueStorage,
+  LocksLike,
   PlatformAdapter,
   ResponseLike,
   SocketLike,
@@ -36,6 +38,7 @@ export type {
 } from './protocol.js';
 export type { ConversationsChange, Gap } from './replica.js';
 export type { Operation, Params, Result } from './rpc.js';
+export { memoryStorage, type StorageAdapter, type StorageChange } from './storage.js';
 export type { GapItem, Timeline, TimelineItem } from './timeline.js';
 export type { TokenReason } from './tokens.js';
 export type { Conn, ConnEvents, Dial, Dialing, TransportName } from './transports/conn.js';

@@ -1,5 +1,5 @@
 import type { Core } from './core.js';
-import type { SendHandle } from './outbox.js';
+import type { CancelResult, SendHandle } from './outbox.js';
 import type { ListResult } from './protocol.js';
 import { Timeline } from './timeline.js';
 import type { Wait } from './wait.js';
@@ -31,13 +31,21 @@ export class MessagesApi {
     return t;
   }
 
-  /** Sends a message that failed again, under the same clientId: it is never stored twice. */
+  /**
+   * Sends a message that failed again, under the same clientId: it is never
+   * stored twice, unless it failed because it "expired". Look for it first then.
+   */
   resend(clientId: string, wait: Wait = {}): SendHandle {
     return this.#core.outbox.resend(clientId, wait);
   }
 
-  /** Forgets a message that failed, or gives up one that is still to be sent. */
+  /** Forgets a message that failed, or gives up one that is still to be sent, and tells what became of it. */
+  cancel(clientId: string): CancelResult {
+    return this.#core.outbox.cancel(clientId);
+  }
+
+  /** The same as cancel, for whom what became of it does not matter. */
   discard(clientId: string): void {
-    this.#core.outbox.discard(clientId);
+    this.#core.outbox.cancel(clientId);
   }
 }

@@ -37,6 +37,11 @@ export interface KeyValueStorage {
   setItem(key: string, value: string): void;
 }
 
+/** What this SDK uses of navigator.locks. */
+export interface LocksLike {
+  request(name: string, o: { signal: AbortSignal }, held: () => Promise<unknown>): Promise<unknown>;
+}
+
 /**
  * What the SDK needs of its surroundings. Everything is optional; what is
  * absent is taken from the browser, Node or the worker, when it is first used.
@@ -53,6 +58,10 @@ export interface PlatformAdapter {
   storage?: KeyValueStorage | null;
   /** Where it is kept which transport works here, as long as the page's session; null: nowhere. */
   sessionStorage?: KeyValueStorage | null;
+  /** Tells which tab still lives, so that one alone sends what another left; null: there are no other tabs. */
+  locks?: LocksLike | null;
+  /** Calls fn when the page may end without another word. Returns off. */
+  onHide?(fn: () => void): () => void;
   /** Calls fn when the page may have slept, or the network came or went. Returns off. */
   onWake?(fn: () => void): () => void;
   /** False only where there is certainly no network. */
@@ -70,7 +79,8 @@ interface Surroundings {
   sessionStorage?: KeyValueStorage;
   document?: Document;
   addEventListener?(type: string, fn: () => void, o: { signal: AbortSignal }): void;
-  navigator?: { onLine?: boolean };
+  navigator?: { onLine?: boolean; locks?: LocksLike };
+  indexedDB?: IDBFactory;
   location?: { href: string };
 }
 
@@ -142,6 +152,23 @@ export function onWake(p: PlatformAdapter, fn: () => void): () => void {
   signal.addEventListener('abort', () => clearTimeout(timer));
   return () => off.abort();
 }
+
+/** @internal */
+export function onHide(p: PlatformAdapter, fn: () => void): () => void {
+  if (p.onHide) return p.onHide(fn);
+  const off = new AbortController();
+  const hidden = () => around().document?.visibilityState !== 'visible' && fn();
+  around().addEventListener?.('pagehide', fn, { signal: off.signal });
+  around().addEventListener?.('visibilitychange', hidden, { signal: off.signal });
+  return () => off.abort();
+}
+
+/** @internal */
+export const locksOf = (p: PlatformAdapter): LocksLike | null | undefined =>
+  p.locks === undefined ? around().navigator?.locks : p.locks;
+
+/** @internal */
+export const indexedDBOf = (): IDBFactory | undefined => around().indexedDB;
 
 /** @internal */
 export function isOnline(p: PlatformAdapter): boolean {

@@ -26,6 +26,7 @@ export interface CloseEvent {
 }
 
 export interface Conversation {
+  allCount?: number;
   archived?: boolean;
   count: number;
   createdAt?: number;
@@ -47,6 +48,7 @@ export interface Conversation {
   rev: number;
   role?: string;
   seen: number;
+  seenAll?: number;
   seq: number;
   starred?: boolean;
   title?: string;
@@ -123,6 +125,7 @@ export interface MarkResult {
   own: number;
   read: number;
   seen: number;
+  seenAll?: number;
   unread: number;
 }
 
@@ -190,6 +193,7 @@ export interface MemberResults {
 }
 
 export interface Message {
+  allCount?: number;
   clientId: string;
   content: JsonObject;
   conversation: string;
@@ -242,6 +246,7 @@ export interface OwnResult {
   own: number;
   readSeq: number;
   seen: number;
+  seenAll?: number;
   starred?: boolean;
   unread: number;
 }
@@ -296,6 +301,7 @@ export interface SendParams {
 }
 
 export interface SendResult {
+  allCount?: number;
   conversation: string;
   count: number;
   duplicate?: boolean;

@@ -21,15 +21,27 @@ export interface ConversationsChange {
   removed: string[];
 }
 
+/** What is held of the conversations at one moment, newest first; without a cursor it is not all. */
+export interface Saved {
+  epoch: string;
+  cursor: string;
+  /** Of each what is known, and the rev up to which every change was applied. */
+  conversations: Array<{ view: Conversation; rev: number }>;
+}
+
 /** One conversation as it is known here. */
 interface Entry {
   view: Conversation;
   /** Every change up to this one was applied. */
   rev: number;
+  /** A change up to this one was told before. */
+  past: number;
   /** A rev that is known to exist. */
   target: number;
   /** Every message up to this seq was given to onMessage, or is older than what it wants. */
   told: number;
+  /** It is from the cache: what came before this client is history. */
+  restored: boolean;
   /** Events that came before their turn: the message, or null where it is not for us. */
   held: Map<number, Message | null>;
   /** The hole may close by itself for a while yet. */
@@ -71,9 +83,11 @@ export class Replica {
   /** Events that came before a sync was answered; null: it was. */
   #early: Array<[string, unknown]> | null = [];
   #cursor = '';
-  #epoch = '';
+  epoch = '';
   /** The server's time when this client first came: what is older is history. */
   #since = 0;
+  /** There was a sync. */
+  #synced = false;
   /** Conversations that changed and were not announced yet. */
   readonly #touched = new Set<string>();
 
@@ -98,7 +112,51 @@ export class Replica {
   clear(): void {
     for (const id of this.#entries.keys()) this.#forget(id, true);
     this.#unknown.clear();
-    this.#cursor = this.#epoch = '';
+    this.#begin('', 0);
+  }
+
+  /** Another history begins: no rev and no cursor is of it. */
+  #begin(epoch: string, since: number): void {
+    this.epoch = epoch;
+    this.#since = since;
+    this.#cursor = '';
+    this.#synced = false;
+  }
+
+  /** What to keep, of at most so many conversations. Without all of them the cursor would hide the others. */
+  saved(max: number): Saved {
+    const time = ({ view }: Entry) => view.lastMessage?.time ?? view.createdAt ?? 0;
+    const all = [...this.#entries.values()].sort((a, b) => time(b) - time(a));
+    const conversations = all.slice(0, max).map(({ view, rev }) => ({ view, rev }));
+    return { epoch: this.epoch, cursor: all.length > max ? '' : this.#cursor, conversations };
+  }
+
+  /** Begins with what was held before, until a sync has told what changed since. */
+  restore({ epoch, cursor, conversations }: Saved): void {
+    if (this.epoch || this.#entries.size) return;
+    for (const { view, rev } of conversations) {
+      if (!Number.isInteger(rev + view.rev)) throw new Error('a conversation without a rev');
+      this.#entry(mergeRow(view, view), rev).restored = true;
+      this.#announce(view.id);
+    }
+    this.epoch = epoch;
+    this.#cursor = cursor;
+  }
+
+  /** What is shown of a conversation is of that rev: what came since is applied again. */
+  async rewind(id: string, rev: number): Promise<void> {
+    const e = this.#entries.get(id);
+    if (!e) return;
+    while (e.repair) await e.repair; // it began later
+    if (rev >= e.rev || !this.#valid(e)) return;
+    e.past = Math.max(e.past, e.rev);
+    e.rev = rev;
+    this.#behind(e, e.past, 0);
+  }
+
+  /** The rev of a conversation up to which everything was applied. */
+  revOf(id: string): number | undefined {
+    return this.#entries.get(id)?.rev;
   }
 
   /** From now on events wait until a sync has been answered; what waited before is told by it. */
@@ -107,15 +165,19 @@ export class Replica {
   }
 
   /** Catches up with the server: at the beginning of a session, and now and then. */
-  async sync(rpc: Pick<Rpc, 'call'>, session: { epoch: string; serverTime: number }): Promise<void> {
-    if (this.#epoch !== session.epoch) {
-      for (const id of this.#entries.keys()) this.#forget(id); // another history: no rev of ours is valid
-      this.#cursor = '';
-      this.#epoch = session.epoch;
-      this.#since = session.serverTime;
+  async sync(
+    rpc: Pick<Rpc, 'call'>,
+    session: { user: string; epoch: string; serverTime: number },
+  ): Promise<void> {
+    await this.#core.identify(session.user);
+    if (this.epoch !== session.epoch) {
+      for (const id of this.#entries.keys()) this.#forget(id); // no rev of ours is valid
+      if (this.epoch) await this.#core.cache.drop();
+      this.#begin(session.epoch, session.serverTime);
     }
-    const first = !this.#cursor;
-    let snapshot = first ? new Set<string>() : null;
+    this.#since ||= session.serverTime;
+    const first = !this.#synced;
+    let snapshot = this.#cursor ? null : new Set<string>();
     let cursor = this.#cursor;
     let page: SyncResult;
     let pages = 0;
@@ -134,10 +196,13 @@ export class Replica {
       this.#core.emitter.emit('syncing', { pages: ++pages, rows, done: !page.more });
     } while (page.more);
     this.#cursor = cursor;
+    this.#synced = true;
     if (snapshot) for (const id of this.#entries.keys()) if (!snapshot.has(id)) this.#forget(id, true);
     const early = this.#early ?? [];
     this.#early = null;
+    for (const e of this.#entries.values()) if (first && e.restored) this.#history(e);
     for (const [name, params] of early) this.event(name, params);
+    this.#core.cache.touch();
     for (const e of this.#entries.values()) this.#behind(e, e.rev, 0);
   }
 
@@ -189,7 +254,9 @@ export class Replica {
   update(id: string, change: (c: Conversation) => Conversation): void {
     const e = this.#entries.get(id);
     if (!e) return;
+    const { markers } = e.view;
     e.view = change(e.view);
+    if (e.view.markers !== markers) this.#core.outbox.marked(e.view);
     this.#announce(id);
   }
 
@@ -216,16 +283,7 @@ export class Replica {
   #add(row: Conversation, first: boolean, steps: Step[] = []): void {
     const view = mergeRow(row, row);
     const { id, kind, rev, seq, seen, unread, lastMessage } = view;
-    const e: Entry = {
-      view,
-      rev,
-      target: rev,
-      told: seq,
-      held: new Map(),
-      waiting: false,
-      repair: undefined,
-    };
-    this.#entries.set(id, e);
+    const e = this.#entry(view, rev);
     this.#announce(id);
 
     const arrived = Math.min(...steps.map((s) => s.message?.seq ?? Infinity));
@@ -249,10 +307,28 @@ export class Replica {
     });
   }
 
+  #entry(view: Conversation, rev: number): Entry {
+    const e: Entry = {
+      ...{ view, rev, past: 0, target: Math.max(rev, view.rev), told: view.seq, restored: false },
+      ...{ held: new Map(), waiting: false, repair: undefined },
+    };
+    this.#entries.set(view.id, e);
+    return e;
+  }
+
+  /** What the cache lacks and nobody looks at is not asked for, unless it has come since this client did. */
+  #history(e: Entry): void {
+    const { lastMessage, rev, seq } = e.view;
+    if ((lastMessage?.time ?? 0) >= this.#since) return;
+    e.told = seq;
+    if (!this.#shown(e.view.id).length) e.rev = Math.max(e.rev, rev);
+  }
+
   /** A conversation that is no longer mine, or of which nothing known is valid. */
   #forget(id: string, gone = false): void {
     if (!this.#entries.delete(id)) return;
     for (const t of this.#shown(id)) t.reset(gone);
+    this.#core.cache.remove([id]);
     this.#announce(id);
   }
 
@@ -329,8 +405,10 @@ export class Replica {
     this.#keep(e, m);
     if (m.seq > e.told) {
       e.told = m.seq;
-      if (m.from !== me() || !outbox.sentHere(m.clientId)) emitter.emit('message', m);
-    } else if (m.rev > e.rev && (m.editedAt || m.recalled)) emitter.emit('messageChanged', m);
+      const isHistory = e.restored && m.time < this.#since;
+      if (!isHistory && (m.from !== me() || !outbox.sentHere(m.clientId))) emitter.emit('message', m);
+    } else if (m.rev > Math.max(e.rev, e.past) && (m.editedAt || m.recalled))
+      emitter.emit('messageChanged', m);
   }
 
   /** A message that may have been applied before: its newest state counts. */
@@ -359,7 +437,10 @@ export class Replica {
     })
       .catch((thrown) => {
         if (toIMError(thrown).reason === 'not_found') this.#forget(id, true);
-        else if (this.#core.connection.rpc) this.#leap(e); // else the next sync finds it again
+        else if (this.#core.connection.rpc) {
+          this.#leap(e);
+          for (const t of this.#shown(id)) t.reset(); // what it shows is not true for that rev
+        } // else the next sync finds it again
       })
       .then(() => {
         e.repair = undefined;
@@ -428,6 +509,7 @@ export class Replica {
 
   /** Tells that a conversation changed or is gone: once for all that happens in the same breath. */
   #announce(id: string): void {
+    this.#core.cache.touch();
     if (!this.#touched.size) {
       queueMicrotask(() => {
         const ids = [...this.#touched];

@@ -2,6 +2,7 @@ import type { Core } from './core.js';
 import type { IMError } from './errors.js';
 import type { Outgoing } from './outbox.js';
 import type { ListParams, ListResult, Message } from './protocol.js';
+import { readRecent, writeRecent } from './recent.js';
 import type { Wait } from './wait.js';
 
 /** Seqs that are not loaded, both ends included. */
@@ -48,6 +49,10 @@ export class Timeline {
   #items: readonly TimelineItem[] | undefined;
   #changing = false;
   #closed = false;
+  /** What was stored of it is being looked for. */
+  #restoring = false;
+  /** Nothing here is another than what was stored. */
+  #saved = true;
   readonly #off: () => void;
   readonly #listeners = new Set<(items: readonly TimelineItem[]) => void>();
 
@@ -61,7 +66,39 @@ export class Timeline {
     this.#off = core.emitter.on('conversations', ({ changed }) => {
       if (changed.some((c) => c.id === conversation)) this.retry();
     });
-    this.retry();
+    void this.restore();
+  }
+
+  /** Begins with what is stored of it, if anything is, and else with the newest page. @internal */
+  async restore(): Promise<void> {
+    if (this.loaded || this.#restoring) return;
+    const { replica } = this.#core;
+    const life = this.#life;
+    this.#restoring = true;
+    const page = await readRecent(this.#core, this.conversation);
+    this.#restoring = false;
+    if (this.#closed) return;
+    const rev = replica.revOf(this.conversation);
+    if (page && rev !== undefined && !this.loaded && life === this.#life) {
+      this.#firstSeq = page.firstSeq;
+      this.page(page);
+      void replica.rewind(this.conversation, page.rev);
+    } else this.retry();
+  }
+
+  /** Gives what is loaded to the cache. @internal */
+  save(): void {
+    const { owner, replica } = this.#core;
+    const rev = replica.revOf(this.conversation);
+    const newest = this.#ranges.at(-1);
+    if (!owner || this.#saved || !this.loaded || rev === undefined || !newest) return;
+    this.#saved = true;
+    const [from, to] = newest;
+    const messages = [...this.#messages.values()].filter((m) => m.seq >= from);
+    messages.sort((a, b) => a.seq - b.seq);
+    const { epoch } = replica;
+    const recent = { epoch, rev, from, to, firstSeq: this.#firstSeq, messages };
+    void writeRecent(this.#core, this.conversation, recent);
   }
 
   /** What to show. A new array after every change, the same one between changes. */
@@ -103,6 +140,7 @@ export class Timeline {
   /** Ends it: no more changes, nothing is kept. */
   close(): void {
     if (this.#closed) return;
+    this.save();
     this.#closed = true;
     this.#off();
     this.#listeners.clear();
@@ -111,7 +149,7 @@ export class Timeline {
 
   /** Loads the newest page, if it could not be loaded before. @internal */
   retry(): void {
-    if (this.loaded || this.#older) return;
+    if (this.loaded || this.#older || this.#restoring) return;
     this.error = null;
     this.loadOlder().catch((e: IMError) => {
       this.error = e;
@@ -166,6 +204,8 @@ export class Timeline {
   /** Tells the listeners, soon. @internal */
   changed(): void {
     this.#items = undefined;
+    this.#saved = false;
+    this.#core.cache.touch();
     if (this.#changing) return;
     this.#changing = true;
     queueMicrotask(() => {

@@ -6,16 +6,16 @@ import type { Conversation, MarkResult, Message, OwnResult } from './protocol.js
 type Field = keyof Conversation;
 type Marker = NonNullable<Conversation['markers']>[number];
 
-const headFields: Field[] = ['rev', 'seq', 'count', 'title', 'ext'];
+const headFields: Field[] = ['rev', 'seq', 'count', 'allCount', 'title', 'ext'];
 const memberFields: Field[] = ['memberRev', 'members', 'role'];
-const ownFields: Field[] = ['own', 'seen', 'readSeq', 'starred', 'archived', 'muteUntil', 'draft'];
+const ownFields: Field[] = ['own', 'seen', 'seenAll', 'readSeq', 'starred', 'archived', 'muteUntil', 'draft'];
 /** What an older answer must not turn back. */
-const growing = ['seq', 'count', 'seen', 'readSeq'] as const;
+const growing = ['seq', 'count', 'allCount', 'seen', 'seenAll', 'readSeq'] as const;
 
 /**
  * c with these fields of other, absent ones included; what only grows does not
- * shrink below floor, and unread is by the one formula: the head's count minus
- * the count seen. Not more of these than all of them mention the reader.
+ * shrink below floor, and unread and mentionsUnread are by the one formula: the
+ * head's count minus the count seen.
  */
 function take(
   c: Conversation,
@@ -29,16 +29,10 @@ function take(
     else next[f] = other[f];
   }
   const merged = next as unknown as Conversation;
-  for (const f of growing) merged[f] = Math.max(merged[f] ?? 0, floor[f]);
+  for (const f of growing) merged[f] = Math.max(merged[f] ?? 0, floor[f] ?? 0);
   merged.unread = Math.max(0, merged.count - merged.seen);
-  merged.mentionsUnread = Math.min(merged.mentionsUnread, merged.unread);
+  merged.mentionsUnread = Math.max(0, (merged.allCount ?? 0) - (merged.seenAll ?? 0));
   return merged;
-}
-
-/** My own state as it was when the head counted so many; the mentions are of then. */
-function takeOwn(c: Conversation, o: OwnResult | Conversation, count: number, floor = c): Conversation {
-  if (o.own < c.own) return c;
-  return take(c, o, count < c.count ? ownFields : [...ownFields, 'mentionsUnread'], floor);
 }
 
 /** The newer of two messages, by place and then by rev. */
@@ -52,7 +46,7 @@ export function mergeRow(c: Conversation, row: Conversation): Conversation {
   // A row without a role is the head alone: it tells nothing of the reader.
   if (row.role && row.memberRev >= c.memberRev) next = take(next, row, memberFields);
   // A row that is newer in all corrects what was concluded from events out of their order.
-  if (row.role) next = takeOwn(next, row, row.count, isNewer ? row : c);
+  if (row.role && row.own >= c.own) next = take(next, row, ownFields, isNewer ? row : c);
   if (row.lastMessage) next.lastMessage = newest(c.lastMessage, row.lastMessage);
   if (row.peer) next.peer = row.peer;
   return (row.markers ?? []).reduce(mergeReceipt, next);
@@ -72,27 +66,24 @@ export function mergeReceipt(c: Conversation, { user, read, delivered }: Marker)
 
 /** My own state, as an event or an answer tells. @internal */
 export function mergeOwn(c: Conversation, o: OwnResult): Conversation {
-  return takeOwn(c, o, o.seen + o.unread);
+  return o.own < c.own ? c : take(c, o, ownFields);
 }
 
 /** My marker moved, as the answer of conversation.mark tells. @internal */
-export function mergeMark(c: Conversation, { read, own, seen }: MarkResult): Conversation {
-  return take(c, { own: Math.max(own, c.own), seen, readSeq: read }, ['own', 'seen', 'readSeq']);
+export function mergeMark(c: Conversation, { read, own, seen, seenAll }: MarkResult): Conversation {
+  const moved = { own: Math.max(own, c.own), seen, seenAll, readSeq: read };
+  return take(c, moved, ['own', 'seen', 'seenAll', 'readSeq']);
 }
 
-/**
- * A message came, or came in a new state. As in the server's formula a mention of
- * all counts where the message counts; a mention by name does not.
- * @internal
- */
+/** A message came, or came in a new state. @internal */
 export function mergeMessage(c: Conversation, m: Message, me: string): Conversation {
-  const { seq, count } = m;
+  const { seq, count, allCount } = m;
   const next = { ...c, lastMessage: newest(c.lastMessage, m), rev: m.rev > c.rev ? m.rev : c.rev };
   if (!(seq > c.seq)) return next;
   const isMine = m.from === me;
-  if (!isMine && m.mentions === 'all' && !m.flags?.includes('noUnread')) next.mentionsUnread++;
   // My own message I have seen, and whoever had read all before it has read it too.
   const seen = isMine ? count : c.seen;
+  const seenAll = isMine ? allCount : c.seenAll;
   const readSeq = isMine && c.readSeq >= seq - 1 ? seq : c.readSeq;
-  return take(next, { seq, count, seen, readSeq }, growing);
+  return take(next, { seq, count, allCount, seen, seenAll, readSeq }, growing);
 }

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import vm from 'node:vm';
 import { Worker } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { memoryStorage, type StorageAdapter } from './sdk.js';
 import { Server } from './server.js';
 
 const read = (name: string) => readFileSync(new URL(`../dist/${name}`, import.meta.url), 'utf8');
@@ -92,6 +94,41 @@ client.sendMessage({ to: 'user123', content: 'Hello, World!' });`);
     expect(p.run('try { new IMClient({}) } catch (e) { e instanceof IMClient.IMError && e.reason }')).toBe(
       'invalid_argument',
     );
+  });
+});
+
+it('the script is at most 16 kB gzipped', () => {
+  expect(gzipSync(read('h5-im-sdk.js'), { level: 9 }).length).toBeLessThanOrEqual(16_000);
+});
+
+describe('what is stored', () => {
+  it('has the same names in every build', async () => {
+    const server = new Server();
+    server.send('bob', { user: 'me' }, 'hi');
+    const p = page(server, 'https://chat.test/im/sdk/h5-im-sdk.js');
+    p.globals.storage = memoryStorage();
+    for (const name of ['h5-im-sdk.js', 'h5-im-timeline.js']) p.script(name);
+    server.intercept = (op) => (op === 'message.send' ? 'hang' : undefined);
+    p.run(`
+const client = new IMClient({ appId: 'YOUR_APP_ID', userToken: 'USER_TOKEN', storage });
+client.init();
+const timeline = client.messages.timeline('d_bob_me');
+client.sendMessage({ to: 'bob', content: 'x', timeoutMs: 60_000 });
+globalThis.client = client;`);
+    const stored = () => (p.globals.storage as StorageAdapter).list('');
+    await expect.poll(async () => (await stored()).length, { timeout: 2500 }).toBe(4);
+    const named = (await stored()).map(([key, value]) => {
+      const kind = key.replace(/^.*\](cache\/[a-z]+|out).*$/, '$1');
+      const at = kind === 'out' ? value : JSON.parse(`${value}`);
+      return [kind, Object.keys(at).sort().join(' '), Object.keys(at.conversations?.[0] ?? {}).join(' ')];
+    });
+    expect(named).toEqual([
+      ['cache/heads', 'conversations cursor epoch profiles v', 'view rev'],
+      ['cache/page', 'epoch firstSeq from messages rev to', ''],
+      ['cache/used', '', ''],
+      ['out', 'client clientId order params time until v wired', ''],
+    ]);
+    await p.run('client.close()');
   });
 });
 

@@ -1,7 +1,14 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { Conversation, IMClient, Message, SendHandle, Timeline } from './sdk.js';
+import {
+  type Conversation,
+  type IMClient,
+  type Message,
+  memoryStorage,
+  type SendHandle,
+  type Timeline,
+} from './sdk.js';
 import { type Chat, Refusal, type Server } from './server.js';
-import { text, world } from './setup.js';
+import { Tab, text, world } from './setup.js';
 
 // Clients and a server do what the seed says, over links that lose, double,
 // delay and reorder events, leave requests without an answer and break. When
@@ -10,7 +17,8 @@ import { text, world } from './setup.js';
 
 const w = world();
 const group = 'g_model';
-const tokens = ['a-token', 'a-token', 'b-token', 'c-token']; // the first user has two devices
+const tokens = ['a-token', 'a-token', 'b-token', 'c-token', 'a-token']; // the first user has three devices
+const reloading = 4; // the last one is a page that is killed now and then and comes back
 const seeds = process.env.SEED
   ? [Number(process.env.SEED)]
   : Array.from({ length: Number(process.env.RUNS ?? 25) }, (_, i) => i + 1);
@@ -32,6 +40,9 @@ interface Person {
   told: Message[];
   skipped: (m: Message) => boolean;
   sent: Array<{ content: string; handle: SendHandle; failed?: string }>;
+  /** By clientId, as the event told. */
+  statuses: Map<string, string>;
+  tab: Tab;
   timeline: Timeline | undefined;
 }
 
@@ -52,16 +63,49 @@ class Model {
   private one = <T>(list: T[]): T => list[this.int(list.length)] as T;
 
   private join(userToken: string): void {
-    const client = w.client({ userToken, transport: this.one(['websocket', 'websocket', 'sse', 'poll']) });
     const gaps: Array<{ conversation: string; from: number; to: number }> = [];
     const told: Message[] = [];
-    // One of the users hears no messages: his list alone must be right.
-    if (userToken !== 'b-token') client.onMessage((m) => told.push(m));
-    client.on('gap', (g) => gaps.push(g));
+    const transport = this.one(['websocket', 'websocket', 'sse', 'poll'] as const);
+    const user = userToken[0] as string;
+    const tab = new Tab(w, { userToken, user, transport, storage: memoryStorage() });
     const skipped = (m: Message) =>
       gaps.some((g) => g.conversation === m.conversation && g.from <= m.seq && m.seq <= g.to);
-    this.people.push({ user: userToken[0] as string, client, told, skipped, sent: [], timeline: undefined });
-    void client.init();
+    const person = {
+      user,
+      told,
+      skipped,
+      sent: [],
+      statuses: new Map(),
+      tab,
+    } as never;
+    const p = Object.assign(person as Person, { client: tab.client, timeline: undefined });
+    this.people.push(p);
+    this.open(p);
+    p.client.on('gap', (g) => gaps.push(g));
+    // One of the users hears no messages: his list alone must be right.
+    if (userToken !== 'b-token') p.client.onMessage((m) => told.push(m));
+  }
+
+  private open(p: Person): void {
+    p.client = p.tab.client;
+    const { tab } = p;
+    p.client.on('outgoing', ({ clientId, status, error }) => {
+      if (tab.dead) return;
+      p.statuses.set(clientId, status);
+      const sent = p.sent.find((x) => x.handle.clientId === clientId);
+      if (sent && status === 'failed') sent.failed = error?.reason ?? '';
+    });
+    void p.client.init();
+  }
+
+  /** A page is killed, and comes back. */
+  private reload(p: Person): void {
+    const shown = !!p.timeline;
+    p.tab.kill();
+    p.tab = p.tab.again();
+    this.open(p);
+    p.timeline = shown ? p.client.messages.timeline(group) : undefined;
+    if (this.chance(0.5)) p.client.onMessage(() => {}); // then it asks for what it missed
   }
 
   /** What may go wrong, each now and then. */
@@ -102,11 +146,8 @@ class Model {
     const to = this.chance(0.6) ? { conversation: group } : this.one(others);
     const mentions = this.chance(0.3) ? 'all' : [this.one(others)];
     const handle = p.client.sendMessage({ to, content, mentions, timeoutMs: 600_000 });
-    const sent: Person['sent'][number] = { content, handle };
-    handle.then(null, (e) => {
-      sent.failed = e.reason;
-    });
-    p.sent.push(sent);
+    handle.then(null, () => {});
+    p.sent.push({ content, handle });
   }
 
   /** What people do. */
@@ -134,7 +175,8 @@ class Model {
     const p = this.one(this.people);
     const chat = this.one([...this.server.chats.values()]);
     const dice = this.random();
-    if (dice < 0.7) this.act();
+    if (dice < 0.67) this.act();
+    else if (dice < 0.7) this.reload(this.people[reloading] as Person);
     else if (dice < 0.74) this.server.cut(this.chance(0.5) ? 1006 : 4000);
     else if (dice < 0.8) this.one([...this.server.sessions, undefined])?.socket.closed(1006);
     else if (dice < 0.82) this.server.down = !this.server.down;
@@ -216,6 +258,7 @@ class Model {
   /** onMessage told everything that this client did not send, once, ascending. */
   checkTold(): void {
     for (const [i, p] of this.people.entries()) {
+      if (i === reloading) continue; // what came while it was away is history
       const mine = new Set(p.sent.map((s) => s.handle.clientId));
       for (const { head, messages, members } of this.server.chats.values()) {
         // When he who was removed comes back, it is another conversation to him.
@@ -238,7 +281,8 @@ class Model {
       const who = `${p.user}${this.people.indexOf(p)}`;
       expect(p.client.state, who).toBe('online');
       for (const { content, handle, failed } of p.sent) {
-        expect(['sent', 'failed'], `${who}: ${content}`).toContain(handle.status);
+        const settled = ['sent', 'delivered', 'read', 'failed'];
+        expect(settled, `${who}: ${content}`).toContain(p.statuses.get(handle.clientId));
         if (failed) expect([p.user, failed], content).toEqual(['c', 'not_found']); // he was removed
       }
       for (const chat of this.server.chats.values()) {

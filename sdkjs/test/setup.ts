@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, expect, vi } from 'vitest';
-import { IMClient, type IMOptions, type Message, type PlatformAdapter } from './sdk.js';
+import {
+  type FetchLike,
+  IMClient,
+  type IMOptions,
+  type Message,
+  type PlatformAdapter,
+  type SocketLike,
+  type StorageAdapter,
+} from './sdk.js';
 import { Server } from './server.js';
 
 export interface World {
@@ -20,6 +28,93 @@ const strict = (unhandled: unknown[]) => ({
 
 export const quiet = { warn: () => {}, error: () => {} };
 export const text = (m: Message) => m.content.text;
+
+/** Web Locks, exclusive ones, of several pages. */
+export class Locks {
+  readonly #queues = new Map<string, Array<() => void>>();
+
+  /** As one page sees them: end lets go of all that it holds and waits for. */
+  page() {
+    const ends = new Set<() => void>();
+    const request = (name: string, { signal }: { signal?: AbortSignal }, held: () => Promise<unknown>) =>
+      new Promise((resolve, reject) => {
+        const queue = this.#queues.get(name) ?? [];
+        this.#queues.set(name, queue);
+        const leave = () => {
+          const first = queue[0] === grant;
+          if (queue.includes(grant)) queue.splice(queue.indexOf(grant), 1);
+          if (first) queue[0]?.();
+        };
+        const grant = () => {
+          signal?.removeEventListener('abort', abort);
+          queueMicrotask(() => held().then(resolve, reject).finally(leave));
+        };
+        const abort = () => {
+          leave();
+          reject(signal?.reason);
+        };
+        signal?.addEventListener('abort', abort);
+        ends.add(leave);
+        queue.push(grant);
+        if (queue.length === 1) grant();
+      });
+    return { request, end: () => ends.forEach((leave) => void leave()) };
+  }
+}
+
+/** A page of one user, which may be killed: what it had begun goes on, and nothing else happens. */
+export class Tab {
+  dead = false;
+  readonly client: IMClient;
+  #sockets: Array<{ closed(code: number): void }> = [];
+  readonly #end = new AbortController();
+
+  constructor(
+    private readonly w: World,
+    private readonly options: Partial<IMOptions> & { storage: StorageAdapter },
+    private readonly platform: PlatformAdapter = {},
+  ) {
+    const tab = this;
+    const server = w.server.platform();
+    const Socket = server.WebSocket as new (url: string, protocol: string) => SocketLike;
+    const fetch: FetchLike = (url, init) => {
+      if (tab.dead) throw new Error('nobody is there any more');
+      const signal = AbortSignal.any([init.signal, tab.#end.signal]);
+      return (server.fetch as FetchLike)(url, { ...init, signal });
+    };
+    class WebSocket extends Socket {
+      constructor(url: string, protocol: string) {
+        if (tab.dead) throw new Error('nobody is there any more');
+        super(url, protocol);
+        tab.#sockets.push(this as never);
+      }
+    }
+    const { storage } = options;
+    const never = new Promise<never>(() => {});
+    const alive: StorageAdapter = {
+      get: (key) => (tab.dead ? never : storage.get(key)),
+      list: (prefix) => (tab.dead ? never : storage.list(prefix)),
+      write: (changes) => (tab.dead ? never : storage.write(changes)),
+    };
+    const errors = { warn: () => {}, error: (text: string) => tab.dead || console.error(text) };
+    const client = w.client(
+      { ...options, storage: alive, logger: errors },
+      { ...platform, WebSocket, fetch },
+    );
+    this.client = client;
+  }
+
+  kill(): void {
+    this.dead = true;
+    for (const s of this.#sockets) s.closed(1006);
+    this.#end.abort();
+  }
+
+  /** The page that comes after it. */
+  again(o: Partial<IMOptions> = {}): Tab {
+    return new Tab(this.w, { ...this.options, ...o } as typeof this.options, this.platform);
+  }
+}
 
 /** A server, clients that are closed after the test, and a clock that is not real. */
 export function world(): World {

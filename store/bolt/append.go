@@ -205,7 +205,7 @@ func (s *Store) Lookup(ctx context.Context, from, clientID string, f store.Finge
 
 func receiptOf(m *store.Message) store.Receipt {
 	return store.Receipt{
-		Conversation: m.Conversation, Seq: m.Seq, Rev: m.Born, Count: m.Count, ID: m.ID, Time: m.Time,
+		Conversation: m.Conversation, Seq: m.Seq, Rev: m.Born, Count: m.Count, AllCount: m.AllCount, ID: m.ID, Time: m.Time,
 	}
 }
 

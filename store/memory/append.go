@@ -105,7 +105,7 @@ func (s *Store) appendLocked(item *store.Append, version int64) (r store.Appende
 	}
 	s.applyLocked(writes)
 	r.Receipt = store.Receipt{
-		Conversation: m.Conversation, Seq: m.Seq, Rev: m.Born, Count: m.Count, ID: m.ID, Time: m.Time,
+		Conversation: m.Conversation, Seq: m.Seq, Rev: m.Born, Count: m.Count, AllCount: m.AllCount, ID: m.ID, Time: m.Time,
 	}
 	s.receipts[asked] = answer{item.Fingerprint, r.Receipt}
 	s.feed = append(s.feed, entry{kind: store.MessageAppended, conversation: c, seq: m.Seq})

@@ -2,12 +2,14 @@ import type { Session, State } from './connection.js';
 import { ContactsApi } from './contacts.js';
 import { ConversationsApi } from './conversations.js';
 import { type IMEvents, type IMOptions } from './core.js';
+import type { Diagnosis } from './diagnose.js';
 import { IMError } from './errors.js';
 import { GroupsApi } from './groups.js';
 import { MessagesApi } from './messages.js';
 import { type SendHandle, type Target } from './outbox.js';
 import type { JsonObject, Message, Profile } from './protocol.js';
 import type { Operation, Params, Result } from './rpc.js';
+import type { TransportName } from './transports/conn.js';
 import type { Wait } from './wait.js';
 /** A user. */
 export type User = Profile;
@@ -38,15 +40,28 @@ export declare class IMClient {
      * will be: unauthorized, kicked, closed, or the caller stopped waiting.
      */
     init(wait?: Wait): Promise<Session>;
-    /** Takes back one init(); the last one disconnects and fails what is still to be sent. */
+    /**
+     * Takes back one init(); the last one disconnects. Nobody waits for what is
+     * still to be sent then: its handles reject, and it goes with the next connection.
+     */
     close(): Promise<void>;
-    /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages. */
+    /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages, and what was kept. */
     logout(): Promise<void>;
     get state(): State;
-    /** Who this client is, once a session was opened. contacts.profiles tells more. */
+    /** What carries the session, once one was opened. */
+    get transport(): TransportName | null;
+    /** Who this client is, once that is known. contacts.profiles tells more. */
     get me(): User | null;
-    /** The server's clock minus this one's: for showing times, never for order. */
+    /** The server's clock minus this one's, as the fastest answer told it: for showing times, never for order. */
     get clockOffsetMs(): number;
+    /**
+     * Finds out what support would ask: whether there is a way to the server and
+     * which, how far the clock is off, what the server thinks of the token, what
+     * may be sent. It works in every state, opens no session and takes up to
+     * seven seconds where something does not answer. Rejects with offline where
+     * the part of the SDK that does it cannot be loaded.
+     */
+    diagnose(wait?: Wait): Promise<Diagnosis>;
     /** Calls fn for every event of a type. Returns off. */
     on<K extends keyof IMEvents>(type: K, fn: (e: IMEvents[K]) => void, o?: {
         signal?: AbortSignal;

@@ -1,10 +1,12 @@
 import { type Session, type StateChange } from './connection.js';
 import { IMError } from './errors.js';
 import { type Outgoing } from './outbox.js';
-import type { PlatformAdapter } from './platform.js';
+import { type PlatformAdapter } from './platform.js';
 import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap } from './replica.js';
+import { type StorageAdapter } from './storage.js';
 import { type TokenReason } from './tokens.js';
+import type { TransportName } from './transports/conn.js';
 /** What the SDK has to say to a developer. It never contains tokens or messages. */
 export interface Logger {
     warn(text: string, detail?: unknown): void;
@@ -18,17 +20,46 @@ export interface IMOptions {
     userToken?: string;
     /** Finds a token: the first one where there is no userToken, and a new one when it ends or is refused. */
     getToken?(why: TokenReason): Promise<string>;
+    /**
+     * Who the user is, where the page knows: then what was kept is there before
+     * the server has said who it is, and without the server. A session of another
+     * user is refused with the reason conflict.
+     */
+    user?: string;
+    /**
+     * Where messages that are still to be sent, and a cache of conversations, are
+     * kept. "auto", the default: in IndexedDB, in memory where there is none.
+     */
+    storage?: 'auto' | 'memory' | StorageAdapter;
     /** Where the server is mounted: "https://host/im". Defaults to where this script came from. */
     endpoint?: string | URL;
+    /**
+     * How to connect. 'auto' takes WebSocket; where something on the way blocks
+     * it, server-sent events with POST ('sse'), and where that is held back, long
+     * polling ('poll'). All do the same. Defaults to 'auto'.
+     */
+    transport?: 'auto' | TransportName;
     /** For surroundings that are no browser. */
     platform?: PlatformAdapter;
     /** Defaults to the console. */
     logger?: Logger;
 }
+/** How far a synchronisation has come. */
+export interface SyncProgress {
+    /** How many pages have come, and how many conversations in them. */
+    pages: number;
+    rows: number;
+    /** It was the last one. How many are still to come nobody knows. */
+    done: boolean;
+}
 /** The events of a client. */
 export interface IMEvents {
     /** The state changed. */
     state: StateChange;
+    /** Another transport is used now, or the first. */
+    transport: TransportName;
+    /** A page of what changed since last time has come: after each connection, and every now and then. */
+    syncing: SyncProgress;
     /** A session was opened, the first time or again. */
     session: Session;
     /** A message came; see onMessage. */

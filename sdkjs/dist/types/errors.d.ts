@@ -1,7 +1,7 @@
 /** The reasons of the server's catalogue. */
 export declare const serverReasons: readonly ["parse_error", "invalid_request", "method_not_found", "unauthenticated", "token_expired", "clock_skew", "app_unknown", "permission_denied", "not_found", "conflict", "last_owner", "too_many", "too_large", "invalid_argument", "unsupported", "rate_limited", "session_limit", "internal", "unavailable"];
 /** The reasons that the client itself adds. */
-export declare const clientReasons: readonly ["offline", "timeout", "aborted", "unsupported", "storage"];
+export declare const clientReasons: readonly ["offline", "timeout", "aborted", "unsupported", "storage", "expired"];
 /** Why something failed. Extensions of a server may add their own. */
 export type Reason = (typeof serverReasons)[number] | (typeof clientReasons)[number] | (string & {});
 /** What a server tells of an error besides its reason. */

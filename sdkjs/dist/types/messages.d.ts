@@ -1,4 +1,4 @@
-import type { SendHandle } from './outbox.js';
+import type { CancelResult, SendHandle } from './outbox.js';
 import type { ListResult } from './protocol.js';
 import { Timeline } from './timeline.js';
 import type { Wait } from './wait.js';
@@ -18,8 +18,13 @@ export declare class MessagesApi {
     } & Wait): Promise<ListResult>;
     /** The messages of a conversation, alive, with what is being sent. Close it when it is no longer shown. */
     timeline(conversation: string): Timeline;
-    /** Sends a message that failed again, under the same clientId: it is never stored twice. */
+    /**
+     * Sends a message that failed again, under the same clientId: it is never
+     * stored twice, unless it failed because it "expired". Look for it first then.
+     */
     resend(clientId: string, wait?: Wait): SendHandle;
-    /** Forgets a message that failed, or gives up one that is still to be sent. */
+    /** Forgets a message that failed, or gives up one that is still to be sent, and tells what became of it. */
+    cancel(clientId: string): CancelResult;
+    /** The same as cancel, for whom what became of it does not matter. */
     discard(clientId: string): void;
 }

@@ -24,6 +24,7 @@ export interface CloseEvent {
     reason: string;
 }
 export interface Conversation {
+    allCount?: number;
     archived?: boolean;
     count: number;
     createdAt?: number;
@@ -45,6 +46,7 @@ export interface Conversation {
     rev: number;
     role?: string;
     seen: number;
+    seenAll?: number;
     seq: number;
     starred?: boolean;
     title?: string;
@@ -110,6 +112,7 @@ export interface MarkResult {
     own: number;
     read: number;
     seen: number;
+    seenAll?: number;
     unread: number;
 }
 export interface Marker {
@@ -166,6 +169,7 @@ export interface MemberResults {
     results: MemberResult[];
 }
 export interface Message {
+    allCount?: number;
     clientId: string;
     content: JsonObject;
     conversation: string;
@@ -214,6 +218,7 @@ export interface OwnResult {
     own: number;
     readSeq: number;
     seen: number;
+    seenAll?: number;
     starred?: boolean;
     unread: number;
 }
@@ -259,6 +264,7 @@ export interface SendParams {
     type?: string;
 }
 export interface SendResult {
+    allCount?: number;
     conversation: string;
     count: number;
     duplicate?: boolean;

@@ -12,3 +12,13 @@ export interface ConversationsChange {
     /** The ids of those that are no longer mine. */
     removed: string[];
 }
+/** What is held of the conversations at one moment, newest first; without a cursor it is not all. */
+export interface Saved {
+    epoch: string;
+    cursor: string;
+    /** Of each what is known, and the rev up to which every change was applied. */
+    conversations: Array<{
+        view: Conversation;
+        rev: number;
+    }>;
+}

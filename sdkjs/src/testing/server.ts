@@ -26,9 +26,6 @@ export interface TestMember {
 export interface Chat {
   head: Conversation;
   messages: Message[];
-  /** How many messages that count mention all, and how many up to each seq. */
-  allCount: number;
-  allCounts: number[];
   members: Map<string, TestMember>;
   version: number;
 }
@@ -134,7 +131,7 @@ export class TestServer {
         super(server, url, protocol);
       }
     }
-    const nowhere = { storage: null, sessionStorage: null };
+    const nowhere = { storage: null, sessionStorage: null, locks: null };
     const surroundings = { ...nowhere, fallbacks, onWake: () => () => {}, isOnline: () => true };
     return { WebSocket, fetch: fetchFrom(this), ...surroundings, ...more };
   }
@@ -167,8 +164,7 @@ export class TestServer {
       ...{ id, kind, seq: 0, rev: 0, memberRev: 1, members: users.length, count: 0, createdAt: Date.now() },
       ...{ own: 0, seen: 0, unread: 0, mentionsUnread: 0, readSeq: 0, ...(title ? { title } : {}) },
     };
-    const counts = { allCount: 0, allCounts: [0] };
-    const chat: Chat = { head, messages: [], ...counts, members: new Map(), version: ++this.version };
+    const chat: Chat = { head, messages: [], members: new Map(), version: ++this.version };
     users.forEach((user, i) => {
       const role = kind === 'group' && i === 0 ? 'owner' : 'member';
       chat.members.set(user, { user, role, own: 0, seen: 0, seenAll: 0, read: 0, version: this.version });
@@ -184,8 +180,8 @@ export class TestServer {
     const lastMessage = c.messages.at(-1);
     const peer = [...c.members.keys()].find((u) => u !== user);
     return {
-      ...{ ...c.head, role: m.role, own: m.own, seen: m.seen, readSeq: m.read },
-      ...{ unread: c.head.count - m.seen, mentionsUnread: c.allCount - m.seenAll },
+      ...{ ...c.head, role: m.role, own: m.own, seen: m.seen, seenAll: m.seenAll, readSeq: m.read },
+      ...{ unread: c.head.count - m.seen, mentionsUnread: (c.head.allCount ?? 0) - m.seenAll },
       ...(lastMessage ? { lastMessage } : {}),
       ...(c.head.kind === 'direct' && peer ? { peer } : {}),
     };
@@ -213,12 +209,13 @@ export class TestServer {
     h.rev++;
     if (!o.flags?.includes('noUnread')) {
       h.count++;
-      if (o.mentions === 'all') chat.allCount++;
+      if (o.mentions === 'all') h.allCount = (h.allCount ?? 0) + 1;
     }
-    chat.allCounts[h.seq] = chat.allCount;
+    const { seq, rev, count, allCount } = h;
     const m: Message = {
-      ...{ conversation: id, seq: h.seq, rev: h.rev, count: h.count, id: `m${h.seq}`, clientId, from },
+      ...{ conversation: id, seq, rev, count, id: `m${seq}`, clientId, from },
       ...{
+        ...(allCount ? { allCount } : {}),
         time: Date.now(),
         type: 'text',
         content: { text },
@@ -229,7 +226,7 @@ export class TestServer {
     chat.messages.push(m);
     chat.version = ++this.version;
     member.seen = h.count;
-    member.seenAll = chat.allCount;
+    member.seenAll = allCount ?? 0;
     if (member.read === h.seq - 1) member.read = h.seq;
     this.accepted.set(`${from} ${clientId}`, m);
     if (opened) this.emit(chat, 'conversation', { ...h });
@@ -259,8 +256,9 @@ export class TestServer {
     const m = chat.members.get(user) as TestMember;
     if (Math.min(read, chat.head.seq) > m.read) {
       m.read = Math.min(read, chat.head.seq);
-      m.seenAll = Math.max(m.seenAll, chat.allCounts[m.read] as number);
-      m.seen = Math.max(m.seen, chat.messages.find((x) => x.seq === m.read)?.count ?? 0);
+      const last = chat.messages.find((x) => x.seq === m.read);
+      m.seen = Math.max(m.seen, last?.count ?? 0);
+      m.seenAll = Math.max(m.seenAll, last?.allCount ?? 0);
       m.own++;
       chat.version = ++this.version;
       const self = this.own(chat, user);
@@ -270,14 +268,14 @@ export class TestServer {
           s.notify('receipt', { conversation, user, read: m.read, delivered: m.read });
       }
     }
-    const { own, seen, unread } = this.view(chat, user);
-    return { read: m.read, delivered: m.read, own, seen, unread };
+    const { own, seen, seenAll, unread } = this.view(chat, user);
+    return { read: m.read, delivered: m.read, own, seen, seenAll, unread };
   }
 
   /** A user's own state of a conversation. */
   own(chat: Chat, user: string): OwnResult {
-    const { id, own, seen, unread, mentionsUnread, readSeq } = this.view(chat, user);
-    return { conversation: id, own, seen, unread, mentionsUnread, readSeq };
+    const { id, own, seen, seenAll, unread, mentionsUnread, readSeq } = this.view(chat, user);
+    return { conversation: id, own, seen, seenAll, unread, mentionsUnread, readSeq };
   }
 
   /** Sends an event to all members' sessions but origin. */
@@ -311,8 +309,8 @@ export class TestServer {
           const chat = this.chat(m.conversation);
           this.emit(chat, 'message', chat.messages[m.seq - 1], s); // its first event may be lost
         }
-        const { conversation, seq, rev, count, id, time } = m;
-        return { conversation, seq, rev, count, id, time, ...(stored ? { duplicate: true } : {}) };
+        const { conversation, seq, rev, count, allCount, id, time } = m;
+        return { conversation, seq, rev, count, allCount, id, time, ...(stored ? { duplicate: true } : {}) };
       }
       case 'message.list': {
         const { messages, head } = this.member(p.conversation, user);
@@ -429,7 +427,7 @@ export class TestServer {
           role: 'member',
           own: (old?.own ?? 0) + 1,
           seen: chat.head.count,
-          seenAll: chat.allCount,
+          seenAll: chat.head.allCount ?? 0,
           read: old?.read ?? 0,
           version: this.version,
         });

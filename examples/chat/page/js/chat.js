@@ -41,8 +41,9 @@ export class Chat {
     this.listError = null;
     /** The one with the newest message first, those on their way included. */
     this.conversations = [];
-    // The token stays in the memory of this tab.
-    this.#client = new IMClient({ appId: 'demo', getToken: () => tokenOf(user) });
+    // The token stays in the memory of this tab. With the user's name the SDK finds
+    // what it kept of him before, and without, the server: the list, and what is to be sent.
+    this.#client = new IMClient({ appId: 'demo', user, getToken: () => tokenOf(user) });
   }
 
   start() {
@@ -66,8 +67,9 @@ export class Chat {
       for (const c of changed) if (c.kind === 'direct') this.#emit('markers', c.id);
     });
     client.on('outgoing', (outgoing) => {
-      if (outgoing.status === 'sent' || outgoing.status === 'cancelled') this.#outgoing.delete(outgoing.clientId);
-      else this.#outgoing.set(outgoing.clientId, outgoing);
+      const waits = ['queued', 'sending', 'failed'].includes(outgoing.status);
+      if (waits) this.#outgoing.set(outgoing.clientId, outgoing);
+      else this.#outgoing.delete(outgoing.clientId);
       this.#list();
     });
     client.on('member', ({ conversation }) => this.#emit('member', conversation));
@@ -114,7 +116,7 @@ export class Chat {
   /** A profile {id, name, avatar}: what is known now; 'profiles' tells when there is more. */
   profile(id) {
     const known = this.#client.contacts.peek(id);
-    if (!known) this.#ask(id);
+    this.#ask(id);
     const { name, avatar } = known?.name ? known : (this.#people.get(id) ?? {});
     return { id, name: name || id, avatar };
   }

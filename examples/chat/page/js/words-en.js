@@ -137,6 +137,7 @@ export const en = {
     session_limit: 'You are signed in too many times.',
     unsupported: 'This is not supported yet.',
     storage: 'This browser has no room left.',
+    expired: 'It waited for too long and may have arrived.',
     internal: 'Something went wrong on the server.',
   },
 };

@@ -134,6 +134,7 @@ export const zh = {
     session_limit: '登录的设备太多。',
     unsupported: '暂不支持。',
     storage: '浏览器空间不足。',
+    expired: '等待太久，可能已经送达。',
     internal: '服务器出了问题。',
   },
 };

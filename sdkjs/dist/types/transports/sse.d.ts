@@ -1,0 +1,2 @@
+import type { Dial } from './conn.js';
+export declare const sse: Dial;
