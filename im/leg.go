@@ -75,7 +75,7 @@ func (s *server) answerLeg(r *http.Request, origin transport.Origin, x *session,
 	}
 	x.mu.Lock()
 	if x.request != nil && x.origin == origin { // it may carry newer cookies
-		x.request = withoutBody(r, x.ctx)
+		x.request = withoutBody(x.ctx, r)
 	}
 	x.mu.Unlock()
 	return x.answerLeg(l)

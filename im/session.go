@@ -107,7 +107,7 @@ func (s *server) newSession(conn transport.Conn, r *http.Request, origin transpo
 	// The request's context dies with the handshake; its values are the host's.
 	values := context.WithoutCancel(hostContext(r, origin))
 	x.ctx, x.cancel = context.WithCancel(values)
-	x.request = withoutBody(r, values)
+	x.request = withoutBody(values, r)
 	x.mayRun = sync.NewCond(&x.mu)
 	x.queue.gap = func(conversation string, rev int64) transport.Prepared {
 		return x.encode(wire.EventGap, wire.GapEvent{Conversation: conversation, Rev: rev})
@@ -117,7 +117,7 @@ func (s *server) newSession(conn transport.Conn, r *http.Request, origin transpo
 }
 
 // withoutBody is what an Authenticator needs of a request that will be over.
-func withoutBody(r *http.Request, ctx context.Context) *http.Request {
+func withoutBody(ctx context.Context, r *http.Request) *http.Request {
 	return (&http.Request{
 		Method: r.Method, URL: r.URL, Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr,
 		RequestURI: r.RequestURI, TLS: r.TLS, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,

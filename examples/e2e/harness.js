@@ -189,9 +189,11 @@ export class Network {
   /** Every request of the page: {method, params}. */
   asked = [];
 
-  prepare = (page) => {
+  prepare = async (page) => {
     this.page = page;
-    return page.routeWebSocket('**/im/ws**', (socket) => {
+    // Or the client would go around: by an event stream.
+    await page.route(/\/im\/(events|poll|rpc)\b/, (route) => (this.#cut ? route.abort('connectionrefused') : route.fallback()));
+    await page.routeWebSocket('**/im/ws**', (socket) => {
       if (this.#cut) return socket.close({ code: 1001 });
       this.#sockets.add(socket);
       const server = socket.connectToServer();

@@ -1,0 +1,68 @@
+// Tabs that sleep and networks that fall silent: what came meanwhile is there
+// soon after the page is looked at again.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { build, ChatPage, launch, lostServer, Server } from './harness.js';
+import { Middlebox } from './middlebox.js';
+
+let server;
+let browser;
+before(async () => {
+  server = await new Server(build()).start();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function open(user, peer) {
+  const box = await new Middlebox(server).start();
+  const p = await ChatPage.open(browser, box, user);
+  await server.send(peer, user, 'hello');
+  await p.enter(peer[0].toUpperCase() + peer.slice(1));
+  await p.message('hello').waitFor();
+  return { p, box };
+}
+
+const awake = (page) => page.evaluate(() => dispatchEvent(new Event('focus')));
+
+test('a frozen page, whose connection was cut meanwhile, shows what came as soon as it thaws', async () => {
+  const { p, box } = await open('pia', 'quin');
+  const cdp = await p.context.newCDPSession(p.page);
+  await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+  box.cut();
+  for (let i = 1; i <= 5; i++) await server.send('quin', 'pia', `while you slept ${i}`);
+  await cdp.send('Page.setWebLifecycleState', { state: 'active' });
+  await p.message('while you slept 5').waitFor({ timeout: 4_000 });
+  assert.deepEqual(await p.texts(), ['hello', ...[1, 2, 3, 4, 5].map((i) => `while you slept ${i}`)]);
+  p.watched.forgive(lostServer);
+  await p.close();
+  await box.stop();
+});
+
+test('a connection that fell silent is replaced two seconds after the page is looked at', async () => {
+  const { p, box } = await open('rea', 'sam');
+  box.stall();
+  await server.send('sam', 'rea', 'into the void');
+  const before = box.seen['/im/ws'];
+  await awake(p.page);
+  await p.message('into the void').waitFor({ timeout: 5_000 });
+  assert.equal(box.seen['/im/ws'], before + 1, 'one more connection');
+  p.watched.forgive(lostServer);
+  await p.close();
+  await box.stop();
+});
+
+test('one that still speaks is kept', async () => {
+  const { p, box } = await open('tom', 'una');
+  const before = box.seen['/im/ws'];
+  for (let i = 0; i < 5; i++) await awake(p.page);
+  await server.send('una', 'tom', 'still here');
+  await p.message('still here').waitFor();
+  await p.page.waitForTimeout(2_500);
+  assert.equal(box.seen['/im/ws'], before);
+  await p.close();
+  await box.stop();
+});
