@@ -20,6 +20,7 @@ type gate struct {
 	waiting  atomic.Int64
 	most     int64         // that wait
 	patience time.Duration // of one who waits
+	rest     time.Duration // of a slot, before the next has it
 }
 
 // The gates' own limits: more than a node holds, and less than a client's
@@ -27,6 +28,9 @@ type gate struct {
 const (
 	maxWaiting   = 20_000
 	gatePatience = 5 * time.Second
+	// shakeRest makes 2,000 handshakes a second and processor at most, which
+	// leaves most of it to those who are here.
+	shakeRest = 2 * time.Millisecond
 )
 
 func newGate(slots, most int, patience time.Duration) *gate {
@@ -57,7 +61,13 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-func (g *gate) leave() { <-g.slots }
+func (g *gate) leave() {
+	if g.rest == 0 {
+		<-g.slots
+	} else {
+		time.AfterFunc(g.rest, func() { <-g.slots })
+	}
+}
 
 // busy spreads those who are sent away, or they would come back together.
 func busy() error {

@@ -118,6 +118,7 @@ func New(c Config) (Server, error) {
 	}
 	processors := runtime.GOMAXPROCS(0)
 	s.handshakes = newGate(4*processors, maxWaiting, gatePatience)
+	s.handshakes.rest = shakeRest
 	s.opening = newGate(c.Limits.Opening, maxWaiting, gatePatience)
 	s.heavy = newGate(8*processors, maxWaiting, gatePatience)
 	s.addresses = addresses{limit: c.Limits.SessionsPerAddress, count: map[string]int{}}

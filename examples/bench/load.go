@@ -59,6 +59,9 @@ func load(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if *name == undisturbed {
+		*name = ours
+	}
 	c.dialect = dialects[*name]
 	c.seen = counts{each: 1, moved: make(chan struct{}, 1), failed: make(chan error, 1)}
 	if c.kind == kindFan {
@@ -78,9 +81,12 @@ func (c *crowd) work(warm, messages int) (*loadReport, error) {
 		return nil, err
 	}
 	if c.kind != kindOpen && warm > 0 {
+		rate, window := c.rate, c.window
+		c.rate, c.window = 0, max(window, 16)
 		if _, err := c.send(warm); err != nil {
 			return nil, fmt.Errorf("warming up: %w", err)
 		}
+		c.rate, c.window = rate, window
 	}
 	say(map[string]any{})
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {

@@ -34,6 +34,9 @@ func run(args []string) error {
 	if len(args) > 0 && args[0] == roleLoad {
 		return load(args[1:])
 	}
+	if len(args) > 0 && args[0] == roleDisturb {
+		return disturb(args[1:])
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "small and short: a test of the tool")
 	rounds := flags.Int("rounds", 3, "how `often` each system is measured; the table has medians")
@@ -61,7 +64,7 @@ func run(args []string) error {
 	var t table
 	for _, s := range list {
 		of := slices.DeleteFunc(slices.Clone(s.systems), func(name string) bool { return !slices.Contains(wanted, name) })
-		results, err := measure(s, of, *rounds, *profile)
+		results, err := measure(s, of, max(*rounds, s.rounds), *profile)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}

@@ -17,6 +17,7 @@ type result struct {
 	acks       int
 	deliveries int
 	latency    latencies
+	disturbed  disturbReport
 }
 
 // spareFiles are a process's descriptors besides its connections.
@@ -24,7 +25,7 @@ const spareFiles = 200
 
 // measure runs the systems in turn, so often, and returns the results by system.
 func measure(s scenario, systems []string, rounds int, profile string) (map[string][]*result, error) {
-	conns := s.clients + s.warm
+	conns := s.clients + s.warm + s.disturbers
 	if s.kind == kindPairs {
 		conns = 2 * s.clients
 	}
@@ -52,7 +53,11 @@ func measure(s scenario, systems []string, rounds int, profile string) (map[stri
 // runOnce measures one system in new processes.
 func runOnce(s scenario, name, profile string) (*result, error) {
 	clients := strconv.Itoa(s.clients)
-	server, err := start(roleServer, "-system", name, "-kind", s.kind, "-clients", clients, "-profile", profile)
+	members := s.clients
+	if s.disturbance == stalling {
+		members += s.disturbers
+	}
+	server, err := start(roleServer, "-system", name, "-kind", s.kind, "-clients", strconv.Itoa(members), "-profile", profile)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +77,19 @@ func runOnce(s scenario, name, profile string) (*result, error) {
 		return nil, err
 	}
 
+	var others *process
+	disturbed := s.disturbance != "" && name == ours
+	if disturbed {
+		others, err = start(roleDisturb, "-kind", s.disturbance, "-addr", hello.Addr, "-clients", strconv.Itoa(s.disturbers), "-first", clients)
+		if err != nil {
+			return nil, err
+		}
+		defer others.stop()
+		if err := others.ask("", &none); err != nil {
+			return nil, err
+		}
+	}
+
 	clientsOf, err := start(roleLoad, "-system", name, "-kind", s.kind, "-addr", hello.Addr, "-clients", clients,
 		"-warm", strconv.Itoa(s.warm), "-messages", strconv.Itoa(s.messages), "-rate", strconv.Itoa(s.rate), "-window", strconv.Itoa(s.window))
 	if err != nil {
@@ -89,8 +107,18 @@ func runOnce(s scenario, name, profile string) (*result, error) {
 		return nil, err
 	}
 	var report loadReport
+	var seen disturbReport
+	done := make(chan error, 1)
+	if disturbed {
+		go func() { done <- others.ask("begin", &seen) }()
+	}
 	if err := clientsOf.ask("go", &report); err != nil {
 		return nil, err
+	}
+	if disturbed {
+		if err := <-done; err != nil {
+			return nil, err
+		}
 	}
 	after, err := server.cpu()
 	if err != nil {
@@ -98,6 +126,11 @@ func runOnce(s scenario, name, profile string) (*result, error) {
 	}
 	if err := server.ask("end", &none); err != nil {
 		return nil, err
+	}
+	if disturbed {
+		if err := others.ask("end", &seen); err != nil {
+			return nil, err
+		}
 	}
 	if err := server.ask("free", &none); err != nil {
 		return nil, err
@@ -108,6 +141,6 @@ func runOnce(s scenario, name, profile string) (*result, error) {
 	}
 	return &result{
 		cpu: after - before, took: time.Duration(report.TookNanos), resident: full - empty,
-		sessions: s.clients, acks: report.Acks, deliveries: report.Deliveries, latency: report.Latency,
+		sessions: s.clients, acks: report.Acks, deliveries: report.Deliveries, latency: report.Latency, disturbed: seen,
 	}, nil
 }

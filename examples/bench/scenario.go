@@ -19,6 +19,11 @@ type scenario struct {
 	// do; 0: as many as go, with window of them under way.
 	rate   int
 	window int
+	// disturbance is what so many other clients do while ours is measured.
+	disturbance string
+	disturbers  int
+	// rounds are more than others need.
+	rounds int
 	// metrics are what the table shows.
 	metrics []metric
 }
@@ -50,6 +55,10 @@ var (
 	residentBytes  = metric{name: "resident bytes per session", unit: "B", value: func(r *result) float64 { return float64(r.resident) / float64(r.sessions) }}
 	median         = metric{name: "latency, median", unit: "ms", value: func(r *result) float64 { return r.latency.at(0.5) }}
 	p99            = metric{name: "latency, 99 %", unit: "ms", value: func(r *result) float64 { return r.latency.at(0.99) }}
+	gaps           = metric{name: "stalled ones told of a gap", unit: "", value: func(r *result) float64 { return float64(r.disturbed.Gaps) }}
+	allBack        = metric{name: "until all were back", unit: "s", value: func(r *result) float64 { return time.Duration(r.disturbed.BackNanos).Seconds() }}
+	refusals       = metric{name: "told to come later", unit: "times", value: func(r *result) float64 { return float64(r.disturbed.Refused) }}
+	failures       = metric{name: "connections that failed", unit: "", value: func(r *result) float64 { return float64(r.disturbed.Failed) }}
 	p999           = metric{name: "latency, 99.9 %", unit: "ms", value: func(r *result) float64 { return r.latency.at(0.999) }}
 )
 
@@ -98,6 +107,14 @@ func scenarios() []scenario {
 			name: "open", title: "opening 10,000 sessions, 16 at a time", kind: kindOpen, systems: []string{ours, centrifugeNode, gobwasHub},
 			clients: 10000, warm: 400, window: 16,
 			metrics: []metric{cpuPerSession.goal(centrifugeNode, 0.75)},
+		}, {
+			name: "stalled", title: "1 to 1,000, 20 messages a second, one member more who reads nothing", kind: kindFan, systems: []string{ours, undisturbed},
+			clients: 1000, warm: 4000, messages: 200, rate: 20, disturbance: stalling, disturbers: 1, rounds: 5,
+			metrics: []metric{p99.goal(undisturbed, 1.25), median, gaps},
+		}, {
+			name: "storm", title: "1 to 100, 50 messages a second, while 10,000 other sessions come back at once", kind: kindFan, systems: []string{ours, undisturbed},
+			clients: 100, warm: 100, messages: 1000, rate: 50, disturbance: storming, disturbers: 10000,
+			metrics: []metric{allBack.atMost(30), refusals, failures.atMost(0), p99.goal(undisturbed, 2), median},
 		},
 	}
 }
@@ -108,6 +125,7 @@ func quickScenarios() []scenario {
 	for i := range list {
 		s := &list[i]
 		s.clients = min(s.clients, 50)
+		s.disturbers, s.rounds = min(s.disturbers, 50), 0
 		s.warm = min(s.warm, 5)
 		s.messages = min(s.messages, 20)
 		s.window = min(s.window, 8)

@@ -13,9 +13,13 @@ const (
 	centrifugeNode = "centrifuge"
 	melodyHub      = "melody"
 	nhooyrHub      = "nhooyr"
+	// undisturbed is ours where nobody disturbs, beside ours where somebody does.
+	undisturbed = "undisturbed"
 )
 
-func systemNames() []string { return []string{ours, gobwasHub, centrifugeNode, melodyHub, nhooyrHub} }
+func systemNames() []string {
+	return []string{ours, undisturbed, gobwasHub, centrifugeNode, melodyHub, nhooyrHub}
+}
 
 // A system is a server under measurement.
 type system interface {
@@ -27,7 +31,7 @@ type system interface {
 // their data in dir.
 func newSystem(name, kind string, clients int, dir string) (system, error) {
 	switch name {
-	case ours:
+	case ours, undisturbed:
 		return newChat(kind, clients, dir)
 	case centrifugeNode:
 		return newCentrifuge()
