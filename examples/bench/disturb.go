@@ -161,6 +161,7 @@ func (d *disturbers) try(i int) (conn net.Conn, wait time.Duration, err error) {
 		OnStatusError: func(_ int, _ []byte, answer io.Reader) {
 			if r, err := http.ReadResponse(bufio.NewReader(answer), nil); err == nil {
 				wait, _ = time.ParseDuration(r.Header.Get("Retry-After") + "s")
+				_ = r.Body.Close()
 			}
 		},
 		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
