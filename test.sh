@@ -60,6 +60,9 @@ gotest() {
 	esac
 }
 
+# away MESSAGES: catching up after so many.
+away() { GOWORK=off go test ./im -run AMonthAway -away "$1" -timeout 20m -v; }
+
 # fuzz SECONDS: every target of the root module. Before Go 1.27 a fuzzer that
 # found nothing may fail with its own deadline (https://go.dev/issue/75804); what
 # it finds it always writes down.
@@ -126,6 +129,7 @@ js) part js js ;;
 e2e) part e2e e2e ;;
 long)
 	part go gotest -count=3
+	part away away 1000000
 	part bench bench
 	part fuzz fuzz 60
 	part crash crash 100
