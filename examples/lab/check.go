@@ -100,8 +100,8 @@ func (c *checker) answers() {
 		k := e.client()
 		switch e.Kind {
 		case Acknowledged:
-			if first, again := receipts[k]; again && (first.Seq != e.Seq || first.ID != e.ID) {
-				c.bad(Receipts, "%s of %s: seq %d %s, and then seq %d %s", e.ClientID, e.From, first.Seq, first.ID, e.Seq, e.ID)
+			if first, again := receipts[k]; again && first.Message != e.Message {
+				c.bad(Receipts, "%s of %s: %+v, and then %+v", e.ClientID, e.From, first.Message, e.Message)
 				continue
 			} else if again {
 				continue

@@ -240,6 +240,11 @@ var damages = []damage{
 		e.At, e.Seq = time.Hour, e.Seq+1
 		h.Events = append(h.Events, e)
 	}},
+	{"other bytes under one clientId are acknowledged", Receipts, func(h *History, r *rand.Rand) {
+		e := h.Events[pick(h, r, is(Acknowledged))]
+		e.At, e.Text = time.Hour, e.Text+"!"
+		h.Events = append(h.Events, e)
+	}},
 	{"a repeated receipt has another id", Receipts, func(h *History, r *rand.Rand) {
 		e := h.Events[pick(h, r, is(Acknowledged))]
 		e.At, e.ID = time.Hour, e.ID+"!"

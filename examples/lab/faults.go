@@ -1,0 +1,111 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// fault disturbs a run for a while and leaves everything as it was.
+type fault func(ctx context.Context, r *run) error
+
+// faults are those that a plan may name.
+var faults = map[string]fault{
+	"none":   func(ctx context.Context, r *run) error { return r.spend(ctx, time.Minute) },
+	"kill":   kill,
+	"stop":   stop,
+	"clock":  clock,
+	"full":   full,
+	"events": events,
+	"cut":    network(cut, 300*time.Millisecond, 3),
+	"flap":   flap,
+	"hollow": network(hollow, 4*time.Second, 1),
+	"slow":   network(slow, 4*time.Second, 1),
+	"slices": network(sliced, 2*time.Second, 1),
+	"refuse": network(refuse, time.Second, 1),
+}
+
+// between waits for a random time.
+func (r *run) between(ctx context.Context, least, most time.Duration) {
+	wait(ctx, least+time.Duration(r.rand.Int64N(int64(most-least))))
+}
+
+func (r *run) restart(signal syscall.Signal, flags ...string) error {
+	if err := r.server.end(signal); err != nil {
+		return err
+	}
+	r.restarts++
+	return r.server.start(flags...)
+}
+
+// kill ends the server without a word.
+func kill(ctx context.Context, r *run) error {
+	r.between(ctx, 50*time.Millisecond, 900*time.Millisecond)
+	return r.restart(syscall.SIGKILL)
+}
+
+// stop restarts the server as a deployment does, under load.
+func stop(ctx context.Context, r *run) error {
+	r.between(ctx, 50*time.Millisecond, 500*time.Millisecond)
+	return r.restart(syscall.SIGTERM)
+}
+
+// clock lets the server's clock be a day ahead, and then a day behind.
+func clock(ctx context.Context, r *run) error {
+	for _, off := range []string{"24h", "-24h"} {
+		if err := r.restart(syscall.SIGTERM, "-clock", off); err != nil {
+			return err
+		}
+		r.between(ctx, 300*time.Millisecond, 600*time.Millisecond)
+	}
+	return r.restart(syscall.SIGKILL)
+}
+
+// events lets the hub drop, repeat and reorder.
+func events(ctx context.Context, r *run) error {
+	if err := r.restart(syscall.SIGTERM, "-events", fmt.Sprint(r.rand.Uint64()|1)); err != nil {
+		return err
+	}
+	if err := r.spend(ctx, 3*time.Second); err != nil {
+		return err
+	}
+	r.between(ctx, 600*time.Millisecond, 900*time.Millisecond)
+	return r.restart(syscall.SIGTERM)
+}
+
+// full lets the disk have no room, and kills the server that has none.
+func full(ctx context.Context, r *run) error {
+	if err := r.restart(syscall.SIGTERM, "-max-bytes", fmt.Sprint(max(1<<20, r.server.size()))); err != nil {
+		return err
+	}
+	if err := r.spend(ctx, 2*time.Second); err != nil {
+		return err
+	}
+	return r.restart(syscall.SIGKILL)
+}
+
+// network disturbs the connections, and those that come meanwhile.
+func network(m mode, d time.Duration, times int) fault {
+	return func(ctx context.Context, r *run) error {
+		for range times {
+			r.proxy.set(m)
+			wait(ctx, d)
+			r.proxy.set(clean)
+			r.between(ctx, 50*time.Millisecond, 200*time.Millisecond)
+		}
+		return nil
+	}
+}
+
+// flap turns the network off and on.
+func flap(ctx context.Context, r *run) error {
+	for range 5 {
+		r.proxy.set(cut)
+		r.proxy.set(refuse)
+		r.between(ctx, 50*time.Millisecond, 250*time.Millisecond)
+		r.proxy.set(clean)
+		r.between(ctx, 50*time.Millisecond, 250*time.Millisecond)
+	}
+	return nil
+}
