@@ -74,6 +74,7 @@ type mail struct {
 // timeline is how much a client has of a conversation.
 type timeline struct {
 	rev    int64
+	head   int64 // the rev that sync told; it does not tell twice
 	ahead  map[int64]bool // revs above a hole
 	since  time.Time      // when the hole was seen
 	asking bool
@@ -386,9 +387,7 @@ func (c *client) syncPage(cursor string) {
 			return c.run.unexpected("%s: %v", in.Result, err)
 		}
 		for _, row := range page.Conversations {
-			if !row.Left && row.Rev > c.timeline(row.ID).rev {
-				c.changes(row.ID)
-			}
+			c.timeline(row.ID).head = row.Rev // 0 where he left
 		}
 		if page.More {
 			c.syncPage(page.Cursor)
@@ -396,6 +395,11 @@ func (c *client) syncPage(cursor string) {
 		}
 		c.cursor, c.syncing = page.Cursor, false
 		c.last = final
+		for name, t := range c.held {
+			if t.head > t.rev {
+				c.changes(name)
+			}
+		}
 		c.settled()
 		return nil
 	})
@@ -526,6 +530,7 @@ func (c *client) write() error {
 	for len(c.open) < window && c.run.take() {
 		m := c.compose()
 		c.open = append(c.open, m)
+		c.run.unsettled.Add(1)
 		c.run.history.Add(Event{Kind: Invoked, User: c.user, Message: m.Message, Ordered: !c.double})
 		requests = c.attempts(requests, m)
 		if len(c.done) > 0 && c.rand.IntN(20) == 0 {
@@ -633,5 +638,8 @@ func (c *client) answered(m *sending, in incoming) error {
 
 func (c *client) settle(m *sending) {
 	m.settled = true
-	c.open = slices.DeleteFunc(c.open, func(o *sending) bool { return o == m })
+	if i := slices.Index(c.open, m); i >= 0 { // else it was an afterthought
+		c.open = slices.Delete(c.open, i, i+1)
+		c.run.unsettled.Add(-1)
+	}
 }

@@ -48,6 +48,7 @@ type run struct {
 	conversations []string
 
 	budget       atomic.Int64 // messages that may be composed
+	unsettled    atomic.Int64 // that were composed
 	acknowledged atomic.Int64
 	settling     atomic.Bool
 	surprises    chan error
@@ -301,22 +302,27 @@ func (r *run) disturb(ctx context.Context) error {
 		}
 		r.Log("%-8s %4.1f s", name, time.Since(begin).Seconds())
 	}
-	return r.spend(ctx, time.Minute)
+	return r.finish(ctx)
 }
 
 // spend waits until the messages that may be sent have been, or the time is up.
 func (r *run) spend(ctx context.Context, most time.Duration) error {
-	for begin := time.Now(); r.budget.Load() > 0; {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if time.Since(begin) > most {
-			if most >= time.Minute {
-				return fmt.Errorf("%d messages could not be sent within %v", r.budget.Load(), most)
-			}
-			return nil
-		}
+	for begin := time.Now(); r.budget.Load() > 0 && time.Since(begin) < most; {
 		wait(ctx, 10*time.Millisecond)
+	}
+	return ctx.Err()
+}
+
+// finish waits until all messages were sent, and each has been answered.
+func (r *run) finish(ctx context.Context) error {
+	for begin := time.Now(); r.budget.Load() > 0 || r.unsettled.Load() > 0; {
+		wait(ctx, 10*time.Millisecond)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Since(begin) > time.Minute:
+			return fmt.Errorf("a minute without faults, and %d messages wait, %d are not answered", r.budget.Load(), r.unsettled.Load())
+		}
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func run(ctx context.Context) error {
 	case err = <-failed:
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	return errors.Join(err, srv.Shutdown(grace), web.Shutdown(grace))
 }
