@@ -74,7 +74,7 @@ type mail struct {
 // timeline is how much a client has of a conversation.
 type timeline struct {
 	rev    int64
-	head   int64 // the rev that sync told; it does not tell twice
+	head   int64          // the rev that sync told; it does not tell twice
 	ahead  map[int64]bool // revs above a hole
 	since  time.Time      // when the hole was seen
 	asking bool
@@ -629,6 +629,7 @@ func (c *client) answered(m *sending, in incoming) error {
 		}
 	case in.Error.Code == 503 || in.Error.Code == 500:
 		m.lost++
+		c.run.refused.Add(1)
 		c.run.history.Add(Event{Kind: Refused, User: c.user, Message: m.Message})
 	default:
 		return c.run.unexpected("%s: %v", m.ClientID, in.Error)

@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -79,10 +81,31 @@ func full(ctx context.Context, r *run) error {
 	if err := r.restart(syscall.SIGTERM, "-max-bytes", fmt.Sprint(max(1<<20, r.server.size()))); err != nil {
 		return err
 	}
-	if err := r.spend(ctx, 2*time.Second); err != nil {
+	if err := fill(ctx, r); err != nil {
 		return err
 	}
+	r.between(ctx, 300*time.Millisecond, 600*time.Millisecond)
 	return r.restart(syscall.SIGKILL)
+}
+
+// fill takes what room the file has left, as somebody whom the others do not know.
+func fill(ctx context.Context, r *run) error {
+	var made struct {
+		ID string `json:"id"`
+	}
+	if err := r.server.postOnce(ctx, "filler", "conversation.create", map[string]any{"kind": "group", "title": "ballast"}, &made); err != nil {
+		return nil //nolint:nilerr // it is full already
+	}
+	ballast := strings.Repeat("x", 60_000)
+	for range 2000 {
+		var sent struct{}
+		err := r.server.postOnce(ctx, "filler", "message.send",
+			map[string]any{"to": map[string]string{"conversation": made.ID}, "clientId": fmt.Sprint(r.rand.Uint64()), "content": ballast}, &sent)
+		if err != nil {
+			return nil //nolint:nilerr // this is what it is for
+		}
+	}
+	return errors.New("the disk never got full")
 }
 
 // network disturbs the connections, and those that come meanwhile.

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,10 @@ type Plan struct {
 	Binary   string   // of the server
 	Env      []string // of the server
 	Dir      string   // an empty directory
+	// Patience is how long after the faults everything may take to settle.
+	// Defaults to a minute, and to failing then; a run with patience of its own
+	// checks what there is, since a broken server may leave clients that never settle.
+	Patience time.Duration
 	Log      func(format string, args ...any)
 }
 
@@ -50,6 +55,7 @@ type run struct {
 	budget       atomic.Int64 // messages that may be composed
 	unsettled    atomic.Int64 // that were composed
 	acknowledged atomic.Int64
+	refused      atomic.Int64
 	settling     atomic.Bool
 	surprises    chan error
 	restarts     int
@@ -60,6 +66,7 @@ type Result struct {
 	Violations   []Violation
 	Stored       int   // messages
 	Acknowledged int64 // receipts, repeated ones included
+	Refused      int64 // answers that told to try again
 	Events       int   // of the history
 	Restarts     int
 }
@@ -90,7 +97,7 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 		return Result{}, err
 	}
 	h := r.history.History(final)
-	result := Result{Violations: Check(h), Acknowledged: r.acknowledged.Load(), Events: len(h.Events), Restarts: r.restarts}
+	result := Result{Violations: Check(h), Acknowledged: r.acknowledged.Load(), Refused: r.refused.Load(), Events: len(h.Events), Restarts: r.restarts}
 	for _, messages := range final {
 		result.Stored += len(messages)
 	}
@@ -166,12 +173,18 @@ func (r *run) load(ctx context.Context) (map[string][]Message, error) {
 	go func() { work.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(60 * time.Second):
-		return nil, r.stuck()
+	case <-time.After(cmp.Or(r.Patience, time.Minute)):
+		if r.Patience == 0 {
+			return nil, r.stuck()
+		}
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	ctx, stopReading := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer stopReading()
+	stop(nil)
+	work.Wait()
 	final := map[string][]Message{}
 	for _, conversation := range r.conversations {
 		messages, err := r.read(ctx, conversation)
@@ -320,6 +333,8 @@ func (r *run) finish(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case r.Patience > 0 && time.Since(begin) > r.Patience:
+			return nil
 		case time.Since(begin) > time.Minute:
 			return fmt.Errorf("a minute without faults, and %d messages wait, %d are not answered", r.budget.Load(), r.unsettled.Load())
 		}
