@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,8 @@ type fault func(ctx context.Context, r *run) error
 var faults = map[string]fault{
 	"none":   func(ctx context.Context, r *run) error { return r.spend(ctx, time.Minute) },
 	"kill":   kill,
+	"power":  power,
+	"lie":    lie,
 	"stop":   stop,
 	"clock":  clock,
 	"full":   full,
@@ -45,6 +48,34 @@ func (r *run) restart(signal syscall.Signal, flags ...string) error {
 func kill(ctx context.Context, r *run) error {
 	r.between(ctx, 50*time.Millisecond, 900*time.Millisecond)
 	return r.restart(syscall.SIGKILL)
+}
+
+// power ends the server, and loses what it has not synced. It needs a server
+// that keeps a journal.
+func power(ctx context.Context, r *run) error {
+	r.between(ctx, 50*time.Millisecond, 900*time.Millisecond)
+	r.server.kill()
+	n, err := cutPower(filepath.Join(r.Dir, "im.db"), r.rand, false)
+	if err != nil {
+		return err
+	}
+	r.unsynced += n
+	r.restarts++
+	return r.server.start()
+}
+
+// lie is a power cut for a server whose journal has no syncs: all is lost that
+// was written since it started.
+func lie(ctx context.Context, r *run) error {
+	if err := r.restart(syscall.SIGTERM); err != nil {
+		return err
+	}
+	r.between(ctx, 500*time.Millisecond, 900*time.Millisecond)
+	r.server.kill()
+	if _, err := cutPower(filepath.Join(r.Dir, "im.db"), r.rand, true); err != nil {
+		return err
+	}
+	return r.server.start()
 }
 
 // stop restarts the server as a deployment does, under load.

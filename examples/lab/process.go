@@ -17,7 +17,9 @@ import (
 func build(dir string, flags ...string) (binary string, err error) {
 	binary = filepath.Join(dir, "server")
 	args := append([]string{"build", "-o", binary}, flags...)
-	if out, err := exec.Command("go", append(args, "./server")...).CombinedOutput(); err != nil {
+	cmd := exec.Command("go", append(args, "./server")...)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return binary, nil

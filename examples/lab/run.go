@@ -59,6 +59,7 @@ type run struct {
 	settling     atomic.Bool
 	surprises    chan error
 	restarts     int
+	unsynced     int
 }
 
 // Result is what came of a run.
@@ -69,6 +70,7 @@ type Result struct {
 	Refused      int64 // answers that told to try again
 	Events       int   // of the history
 	Restarts     int
+	Unsynced     int // pages that power cuts lost, tore or left
 }
 
 // Run executes a plan and checks what came of it. An error means that the run
@@ -97,7 +99,7 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 		return Result{}, err
 	}
 	h := r.history.History(final)
-	result := Result{Violations: Check(h), Acknowledged: r.acknowledged.Load(), Refused: r.refused.Load(), Events: len(h.Events), Restarts: r.restarts}
+	result := Result{Violations: Check(h), Acknowledged: r.acknowledged.Load(), Refused: r.refused.Load(), Events: len(h.Events), Restarts: r.restarts, Unsynced: r.unsynced}
 	for _, messages := range final {
 		result.Stored += len(messages)
 	}
