@@ -33,6 +33,7 @@ import (
 	"encoding/binary"
 	"os"
 	"strings"
+	"time"
 )
 
 var journalFile *os.File
@@ -83,6 +84,7 @@ func fdatasync(db *DB) error {
 	if os.Getenv("JOURNAL_SYNC") == "" {
 		return nil
 	}
+	time.Sleep(2 * time.Millisecond) // a disk takes its time, in which power may go
 	return journalRecord('s', 0, nil)
 }
 `
