@@ -128,7 +128,7 @@ long)
 	part go gotest -count=3
 	part bench bench
 	part fuzz fuzz 60
-	part lab lab -messages 1000000
+	part lab lab -messages 1000000 -soak 30m
 	part js js 120
 	part e2e e2e
 	;;
