@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -226,10 +227,10 @@ func (c *client) tick(ctx context.Context, n int) error {
 	return nil
 }
 
-var errJoined = fmt.Errorf("the second connection is there")
+var errJoined = errors.New("the second connection is there")
 
 func (c *client) read(m mail) error {
-	if m.err == errJoined {
+	if errors.Is(m.err, errJoined) {
 		c.dialling = false
 		if m.from != nil {
 			c.second = c.listen(c.ctx, m.from.link)

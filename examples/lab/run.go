@@ -290,8 +290,7 @@ func (r *run) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	return db.Check(ctx)
+	return errors.Join(db.Check(ctx), db.Close())
 }
 
 // disturb lets each fault come once per round, in a random order.

@@ -31,7 +31,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context) (err error) {
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to serve on")
 	data := flag.String("data", ".", "`directory` of the store")
 	broken := flag.String("mutant", "", "the `promise` to break: ack, publish, seq or window")
@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	c := im.Config{
 		AppID:  "lab",
 		Store:  db,
