@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -58,6 +59,7 @@ func (h *hasty) Append(ctx context.Context, items []store.Append) ([]store.Appen
 	h.last = done
 	answers := make([]store.Appended, len(items))
 	for i := range items {
+		items[i].Message.Content = bytes.Clone(items[i].Message.Content)
 		m := items[i].Message
 		head, member, err := h.Store.Conversation(ctx, m.Conversation, m.From)
 		if err != nil || !member.Active() {
