@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./test.sh            everything, in the short form (CI)
-# ./test.sh lint|go|bench|fuzz|crash|js|e2e|house   one part
-# ./test.sh long       the long form: more kills, 60 s a fuzz target, the peers
+# ./test.sh lint|go|bench|fuzz|lab|js|e2e|house   one part
+# ./test.sh long       the long form: 1,000,000 messages through faults, 60 s a fuzz target, the peers
 #
 # Each part prints its seconds. As root on Debian it installs what a part needs;
 # elsewhere it prints the command and fails that part. Nothing is skipped.
@@ -84,9 +84,9 @@ bench() {
 	(cd examples/bench && GOWORK=off go run . "$@")
 }
 
-# crash KILLS: kill -9 under load. The server that is killed has no race detector.
-crash() {
-	(cd examples && go test -count=1 -timeout 60m ./crash -kills "$1" -v)
+# lab FLAGS: the fault laboratory. The server that is killed has no race detector.
+lab() {
+	(cd examples && go test -race -count=1 -run Checker ./lab && go test -count=1 -timeout 0 ./lab -v "$@")
 }
 
 node() {
@@ -115,7 +115,7 @@ all)
 	part go gotest
 	part bench bench -quick
 	part fuzz fuzz 5
-	part crash crash 10
+	part lab lab -messages 20000
 	part js js
 	part e2e e2e
 	;;
@@ -124,7 +124,7 @@ lint) part lint lint ;;
 go) part go gotest ;;
 bench) part bench bench -quick ;;
 fuzz) part fuzz fuzz 5 ;;
-crash) part crash crash 10 ;;
+lab) part lab lab -messages 20000 ;;
 js) part js js ;;
 e2e) part e2e e2e ;;
 long)
@@ -132,7 +132,7 @@ long)
 	part away away 1000000
 	part bench bench
 	part fuzz fuzz 60
-	part crash crash 100
+	part lab lab -messages 1000000 -soak 30m
 	part js js 120
 	part e2e e2e
 	;;

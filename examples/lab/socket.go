@@ -1,4 +1,4 @@
-package crash
+package lab
 
 import (
 	"bufio"
@@ -10,21 +10,23 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time"
+	"sync"
 )
 
 // socket is a WebSocket client of RFC 6455 in a page: text frames, pongs, and
 // no extension. It has nothing of the server's code in it.
 type socket struct {
-	conn   net.Conn
-	reader *bufio.Reader
+	conn    net.Conn
+	reader  *bufio.Reader
+	writing sync.Mutex // pongs go between the requests
 }
 
 func dial(addr, path, subprotocol string) (*socket, error) {
-	conn, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	tcp, err := net.DialTimeout("tcp", addr, silence)
 	if err != nil {
 		return nil, err
 	}
+	conn := impatient{tcp}
 	var key [16]byte
 	rand.Read(key[:])
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
@@ -71,6 +73,8 @@ func (s *socket) write(op byte, payload []byte) error {
 	for i, b := range payload {
 		frame = append(frame, b^mask[i%4])
 	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	_, err := s.conn.Write(frame)
 	return err
 }
