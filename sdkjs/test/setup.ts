@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, vi } from 'vitest';
 import {
+  type ChannelLike,
   type FetchLike,
   IMClient,
   type IMOptions,
@@ -29,25 +30,47 @@ const strict = (unhandled: unknown[]) => ({
 export const quiet = { warn: () => {}, error: () => {} };
 export const text = (m: Message) => m.content.text;
 
+interface Lock {
+  grant(): void;
+  /** It is taken away. */
+  rob(): void;
+}
+
 /** Web Locks, exclusive ones, of several pages. */
 export class Locks {
-  readonly #queues = new Map<string, Array<() => void>>();
+  readonly #queues = new Map<string, Lock[]>();
 
   /** As one page sees them: end lets go of all that it holds and waits for. */
-  page() {
+  page(frozen: () => boolean = () => false) {
     const ends = new Set<() => void>();
-    const request = (name: string, { signal }: { signal?: AbortSignal }, held: () => Promise<unknown>) =>
-      new Promise((resolve, reject) => {
+    const request = (
+      name: string,
+      { signal, ifAvailable, steal }: { signal?: AbortSignal; ifAvailable?: boolean; steal?: boolean },
+      held: (lock: unknown) => unknown,
+    ) =>
+      new Promise<unknown>((resolve, reject) => {
         const queue = this.#queues.get(name) ?? [];
         this.#queues.set(name, queue);
+        if (ifAvailable && queue.length) return queueMicrotask(() => resolve(held(null)));
         const leave = () => {
-          const first = queue[0] === grant;
-          if (queue.includes(grant)) queue.splice(queue.indexOf(grant), 1);
-          if (first) queue[0]?.();
+          const first = queue[0] === lock;
+          if (queue.includes(lock)) queue.splice(queue.indexOf(lock), 1);
+          if (first) queue[0]?.grant();
         };
-        const grant = () => {
-          signal?.removeEventListener('abort', abort);
-          queueMicrotask(() => held().then(resolve, reject).finally(leave));
+        const lock: Lock = {
+          grant: () => {
+            signal?.removeEventListener('abort', abort);
+            queueMicrotask(async () => {
+              try {
+                resolve(await held({ name }));
+              } catch (e) {
+                reject(e);
+              } finally {
+                leave();
+              }
+            });
+          },
+          rob: () => whenThawed(frozen, () => reject(new DOMException('stolen', 'AbortError'))),
         };
         const abort = () => {
           leave();
@@ -55,10 +78,53 @@ export class Locks {
         };
         signal?.addEventListener('abort', abort);
         ends.add(leave);
-        queue.push(grant);
-        if (queue.length === 1) grant();
+        if (steal) queue.splice(0, 1)[0]?.rob();
+        if (steal) queue.unshift(lock);
+        else queue.push(lock);
+        if (queue[0] === lock) lock.grant();
       });
     return { request, end: () => ends.forEach((leave) => void leave()) };
+  }
+}
+
+function whenThawed(frozen: () => boolean, fn: () => void): void {
+  if (frozen()) setTimeout(() => whenThawed(frozen, fn), 10);
+  else fn();
+}
+
+/** BroadcastChannels of several pages. What a frozen page is told waits. */
+export class Channels {
+  readonly #open = new Set<{ name: string; hear(data: unknown): void }>();
+  /** What was said, as text. */
+  readonly said: string[] = [];
+
+  page(frozen: () => boolean = () => false) {
+    let isGone = false;
+    const broadcastChannel = (name: string): ChannelLike => {
+      const own: ChannelLike & { name: string; hear(data: unknown): void } = {
+        name,
+        onmessage: null,
+        hear: (data) => {
+          const give = () => isGone || !this.#open.has(own) || own.onmessage?.({ data } as never);
+          setTimeout(() => whenThawed(frozen, give), 1);
+        },
+        postMessage: (message) => {
+          if (isGone) return;
+          const data = structuredClone(message);
+          this.said.push(JSON.stringify(data));
+          for (const c of this.#open) if (c !== own && c.name === name) c.hear(data);
+        },
+        close: () => this.#open.delete(own),
+      };
+      this.#open.add(own);
+      return own;
+    };
+    return {
+      broadcastChannel,
+      end: () => {
+        isGone = true;
+      },
+    };
   }
 }
 
