@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, vi } from 'vitest';
+import type { TestSocket } from '../src/testing/socket.js';
 import {
   type ChannelLike,
   type FetchLike,
@@ -6,7 +7,6 @@ import {
   type IMOptions,
   type Message,
   type PlatformAdapter,
-  type SocketLike,
   type StorageAdapter,
 } from './sdk.js';
 import { Server } from './server.js';
@@ -128,21 +128,51 @@ export class Channels {
   }
 }
 
+/** The tabs of one browser. */
+export class Tabs {
+  readonly channels = new Channels();
+  readonly locks = new Locks();
+  readonly #ends = new Map<Tab, Array<() => void>>();
+
+  page(tab: Tab): PlatformAdapter {
+    const frozen = () => tab.frozen;
+    const locks = this.locks.page(frozen);
+    const { broadcastChannel, end } = this.channels.page(frozen);
+    this.#ends.set(tab, [end, locks.end]);
+    const onWake = (fn: () => void) => {
+      tab.wake = fn;
+      return () => {};
+    };
+    return { locks, broadcastChannel, onWake, isVisible: () => tab.visible };
+  }
+
+  end(tab: Tab): void {
+    for (const end of this.#ends.get(tab) ?? []) end();
+  }
+}
+
 /** A page of one user, which may be killed: what it had begun goes on, and nothing else happens. */
 export class Tab {
   dead = false;
+  /** Nothing reaches it, and nothing is lost; its timers are those of all, and run. */
+  frozen = false;
   readonly client: IMClient;
   #sockets: Array<{ closed(code: number): void }> = [];
   readonly #end = new AbortController();
+  readonly #leave: () => unknown;
+  /** Somebody may be looking; only of Tabs. */
+  visible = true;
+  /** The page may have slept; only of Tabs. */
+  wake = () => {};
 
   constructor(
     private readonly w: World,
     private readonly options: Partial<IMOptions> & { storage: StorageAdapter },
-    private readonly platform: PlatformAdapter = {},
+    private readonly platform: PlatformAdapter | Tabs = {},
   ) {
     const tab = this;
     const server = w.server.platform();
-    const Socket = server.WebSocket as new (url: string, protocol: string) => SocketLike;
+    const Socket = server.WebSocket as unknown as new (url: string, protocol: string) => TestSocket;
     const fetch: FetchLike = (url, init) => {
       if (tab.dead) throw new Error('nobody is there any more');
       const signal = AbortSignal.any([init.signal, tab.#end.signal]);
@@ -154,7 +184,15 @@ export class Tab {
         super(url, protocol);
         tab.#sockets.push(this as never);
       }
+      override deliver(frame: string): void {
+        whenThawed(
+          () => tab.frozen,
+          () => super.deliver(frame),
+        );
+      }
     }
+    const surroundings = platform instanceof Tabs ? platform.page(this) : platform;
+    this.#leave = () => platform instanceof Tabs && platform.end(this);
     const { storage } = options;
     const never = new Promise<never>(() => {});
     const alive: StorageAdapter = {
@@ -165,13 +203,14 @@ export class Tab {
     const errors = { warn: () => {}, error: (text: string) => tab.dead || console.error(text) };
     const client = w.client(
       { ...options, storage: alive, logger: errors },
-      { ...platform, WebSocket, fetch },
+      { ...surroundings, WebSocket, fetch },
     );
     this.client = client;
   }
 
   kill(): void {
     this.dead = true;
+    this.#leave();
     for (const s of this.#sockets) s.closed(1006);
     this.#end.abort();
   }
