@@ -84,6 +84,8 @@ export interface PlatformAdapter {
   onHide?(fn: () => void): () => void;
   /** Calls fn when the page may have slept, or the network came or went. Returns off. */
   onWake?(fn: () => void): () => void;
+  /** Calls fn with true when the page is frozen, with false when it thaws. Returns off. */
+  onFreeze?(fn: (isFrozen: boolean) => void): () => void;
   /** False only where there is certainly no network. */
   isOnline?(): boolean;
   /** What a relative endpoint is relative to. */
@@ -181,6 +183,16 @@ export function onHide(p: PlatformAdapter, fn: () => void): () => void {
   const hidden = () => around().document?.visibilityState !== 'visible' && fn();
   around().addEventListener?.('pagehide', fn, { signal: off.signal });
   around().addEventListener?.('visibilitychange', hidden, { signal: off.signal });
+  return () => off.abort();
+}
+
+/** @internal */
+export function onFreeze(p: PlatformAdapter, fn: (isFrozen: boolean) => void): () => void {
+  if (p.onFreeze) return p.onFreeze(fn);
+  const off = new AbortController();
+  const { document } = around();
+  document?.addEventListener('freeze', () => fn(true), { signal: off.signal });
+  document?.addEventListener('resume', () => fn(false), { signal: off.signal });
   return () => off.abort();
 }
 

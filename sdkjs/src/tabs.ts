@@ -1,6 +1,6 @@
 import type { StateChange } from './connection.js';
 import type { Core } from './core.js';
-import { type ChannelLike, channelOf, isVisible, locksOf } from './platform.js';
+import { type ChannelLike, channelOf, isVisible, locksOf, onFreeze } from './platform.js';
 import type { OpenResult } from './protocol.js';
 import type { Operation } from './rpc.js';
 import type { Dial, TransportName } from './transports/conn.js';
@@ -35,6 +35,8 @@ export class Tabs implements TabHost {
   /** Whose tabs. */
   #name: string | undefined;
   #channel: ChannelLike | undefined;
+  /** Chromium tells a frozen page what others say, and nothing else: neither timers nor sockets go on. */
+  #isFrozen = false;
   /** Ends being one of them. */
   #left = new AbortController();
   /** Ends the waiting for the lock. */
@@ -116,6 +118,14 @@ export class Tabs implements TabHost {
     if (!this.#channel) return;
     this.#name = name;
     this.#channel.onmessage = ({ data }: { data: Said }) => this.#heard(data);
+    const off = onFreeze(platform, (isFrozen) => {
+      this.#isFrozen = isFrozen;
+      if (!this.leads) return;
+      if (isFrozen) return this.say({ kind: 'freeze' });
+      this.#sharing?.down(); // what they asked meanwhile was not heard
+      if (this.session) this.#sharing?.up();
+    });
+    this.#left.signal.addEventListener('abort', off);
     await Promise.race([this.#request({ ifAvailable: true }), sleep(locksMs)]);
   }
 
@@ -136,6 +146,7 @@ export class Tabs implements TabHost {
     this.#channel?.close();
     this.#name = this.#channel = this.#loading = this.#sharing = undefined;
     this.#role = 'alone';
+    this.#isFrozen = false;
   }
 
   /** The user signs out, everywhere. */
@@ -184,6 +195,7 @@ export class Tabs implements TabHost {
   #heard(m: Said): void {
     const { signal } = this.#left;
     if (m.kind === 'logout') return this.#core.signedOut();
+    if (this.leads && this.#isFrozen) return; // it is no leader, and must not seem to be one
     // At once: what is loaded first may take a while.
     if (this.leads && (m.kind === 'ping' || m.kind === 'hello')) this.say({ kind: 'alive', conn: m.conn });
     if (m.kind === 'ping') return;

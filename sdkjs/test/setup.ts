@@ -133,9 +133,11 @@ export class Tabs {
   readonly channels = new Channels();
   readonly locks = new Locks();
   readonly #ends = new Map<Tab, Array<() => void>>();
+  /** What others say, and what becomes of locks, reaches frozen tabs all the same, as in Chromium. */
+  leaky = false;
 
   page(tab: Tab): PlatformAdapter {
-    const frozen = () => tab.frozen;
+    const frozen = () => tab.frozen && !this.leaky;
     const locks = this.locks.page(frozen);
     const { broadcastChannel, end } = this.channels.page(frozen);
     this.#ends.set(tab, [end, locks.end]);
@@ -143,7 +145,11 @@ export class Tabs {
       tab.wake = fn;
       return () => {};
     };
-    return { locks, broadcastChannel, onWake, isVisible: () => tab.visible };
+    const onFreeze = (fn: (isFrozen: boolean) => void) => {
+      tab.freezes = fn;
+      return () => {};
+    };
+    return { locks, broadcastChannel, onWake, onFreeze, isVisible: () => tab.visible };
   }
 
   end(tab: Tab): void {
@@ -162,6 +168,8 @@ export class Tab {
   readonly #leave: () => unknown;
   /** Somebody may be looking; only of Tabs. */
   visible = true;
+  /** It is told that it freezes; only of Tabs. */
+  freezes = (_: boolean) => {};
   /** The page may have slept; only of Tabs. */
   wake = () => {};
 

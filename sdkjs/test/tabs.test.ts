@@ -296,6 +296,62 @@ describe('the leader', () => {
     expect(a.told).toEqual(['once']);
   });
 
+  it('is frozen, and hears what the others say all the same', async () => {
+    const { a, b, tabs } = await two();
+    tabs.leaky = true;
+    a.tab.visible = false;
+    a.tab.frozen = true;
+    a.tab.freezes(true);
+    w.server.send('bob', me, 'while frozen');
+    const sent = b.tab.client.sendMessage({ to: 'bob', content: 'once' });
+    await w.pass(100); // the leader said so
+    expect(b.told).toEqual(['while frozen']);
+    expect(text(await sent)).toBe('once');
+    a.tab.frozen = false;
+    a.tab.freezes(false);
+    a.tab.wake();
+    await w.pass(1000);
+    expect(sockets()).toBe(1);
+    expect(a.told).toEqual(['while frozen', 'once']);
+    expect(b.told).toEqual(['while frozen']);
+  });
+
+  it('is frozen for a moment that nobody saw: what was asked meanwhile is asked again', async () => {
+    const { a, b, tabs } = await two();
+    tabs.leaky = true;
+    b.tab.visible = false;
+    a.tab.frozen = true;
+    a.tab.freezes(true);
+    await w.pass();
+    const asked = b.tab.client.call('user.get', { users: ['bob'] });
+    await w.pass(5000);
+    a.tab.frozen = false;
+    a.tab.freezes(false);
+    await w.pass(1000);
+    expect((await asked).profiles).toHaveLength(1);
+    expect(w.server.connections).toBe(1);
+  });
+
+  it('is frozen, hears what the others say, and nobody heard its farewell', async () => {
+    const { a, b, tabs } = await two();
+    b.tab.visible = false;
+    await w.pass(1000);
+    tabs.leaky = true;
+    a.tab.frozen = true;
+    a.tab.freezes(true);
+    w.server.send('bob', me, 'while frozen');
+    await w.pass(1000);
+    expect(b.told).toEqual([]);
+    b.tab.visible = true;
+    b.tab.wake();
+    await w.pass(700);
+    expect(b.told).toEqual(['while frozen']);
+    a.tab.frozen = false;
+    a.tab.freezes(false);
+    await w.pass(1000);
+    expect(sockets()).toBe(1);
+  });
+
   it('is frozen while nobody looks: it is replaced when somebody does', async () => {
     const { a, b } = await two();
     b.tab.visible = false;

@@ -8,10 +8,11 @@ export interface Said {
    * From a follower: "hello" begins a connection, "ping" wants a sign of life,
    * "frame" is for the server, "wake" the page may have slept.
    * From the leader: "alive", "up" its own connection is there, "down" it is
-   * not, "frame" from the server, "lead" it is the leader now.
+   * not, "frame" from the server, "lead" it is the leader now,
+   * "freeze" it will be silent.
    * From anyone: "logout".
    */
-  kind: 'hello' | 'ping' | 'wake' | 'alive' | 'up' | 'down' | 'frame' | 'lead' | 'logout';
+  kind: 'hello' | 'ping' | 'wake' | 'alive' | 'up' | 'down' | 'frame' | 'lead' | 'freeze' | 'logout';
   /** The tab. */
   from: string;
   /** The follower's connection that it is of or for; absent: for all. */
@@ -87,7 +88,7 @@ interface Request {
 }
 
 /** How often a visible follower asks for a sign of life, and how long the leader has to give one. */
-const beatMs = 700;
+const beatMs = 500;
 /** An older frame was not heard in time: whoever said it has asked another by now. */
 const maxAgeMs = 3_000;
 const answerTimeoutMs = 30_000;
@@ -247,7 +248,8 @@ class Follower implements Conn {
     if (this.isOver || not === this.#id || (conn && conn !== this.#id)) return;
     if (kind === 'lead') return this.#leader && from !== this.#leader ? this.end(4000) : undefined;
     if (this.#link && from !== this.#leader) return; // one that led before
-    if (kind === 'alive') this.#heardAt = performance.now();
+    if (kind === 'freeze' && this.host.isVisible()) this.host.steal();
+    else if (kind === 'alive') this.#heardAt = performance.now();
     else if (kind === 'down') this.end(code, reason);
     else if (kind === 'up' && link) {
       if (this.#link && this.#link !== link) return this.end(4000);
