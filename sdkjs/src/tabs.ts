@@ -28,7 +28,8 @@ const kickedMs = 1_000;
 export class Tabs implements TabHost {
   /** Another number: what was dialed before is not what this tab should have. */
   turn = 0;
-  readonly id: string;
+  /** Of this tab, while it is one of several. */
+  id = '';
   readonly #core: Core;
   readonly #isOn: boolean;
   #role: Role = 'alone';
@@ -38,16 +39,15 @@ export class Tabs implements TabHost {
   /** Chromium tells a frozen page what others say, and nothing else: neither timers nor sockets go on. */
   #isFrozen = false;
   /** Ends being one of them. */
-  #left = new AbortController();
+  #left: AbortController | undefined;
   /** Ends the waiting for the lock. */
-  #queue = new AbortController();
+  #queue: AbortController | undefined;
   #loading: Promise<Sharing> | undefined;
   #sharing: Sharing | undefined;
 
   constructor(core: Core, isOn: boolean) {
     this.#core = core;
     this.#isOn = isOn;
-    this.id = core.newId();
   }
 
   get leads(): boolean {
@@ -103,7 +103,7 @@ export class Tabs implements TabHost {
 
   steal(): void {
     if (this.#role !== 'follower') return;
-    this.#queue.abort();
+    this.#queue?.abort();
     void this.#request({ steal: true });
   }
 
@@ -117,6 +117,8 @@ export class Tabs implements TabHost {
     this.#channel = channelOf(platform, `h5im ${name}`);
     if (!this.#channel) return;
     this.#name = name;
+    this.id = this.newId();
+    this.#left = new AbortController();
     this.#channel.onmessage = ({ data }: { data: Said }) => this.#heard(data);
     const off = onFreeze(platform, (isFrozen) => {
       this.#isFrozen = isFrozen;
@@ -140,11 +142,10 @@ export class Tabs implements TabHost {
   }
 
   leave(): void {
-    this.#left.abort();
-    this.#queue.abort();
-    this.#left = new AbortController();
+    this.#left?.abort();
+    this.#queue?.abort();
     this.#channel?.close();
-    this.#name = this.#channel = this.#loading = this.#sharing = undefined;
+    this.#name = this.#left = this.#channel = this.#loading = this.#sharing = undefined;
     this.#role = 'alone';
     this.#isFrozen = false;
   }
@@ -180,48 +181,48 @@ export class Tabs implements TabHost {
   }
 
   #load(): Promise<Sharing> {
-    const { signal } = this.#left;
+    const signal = this.#left?.signal;
     this.#loading ??= this.#core.choice.load().then(({ share }) => {
       const sharing = share(this);
-      if (!signal.aborted) this.#sharing = sharing;
+      if (!signal?.aborted) this.#sharing = sharing;
       return sharing;
     });
     this.#loading.catch(() => {
-      if (!signal.aborted) this.#loading = undefined;
+      if (!signal?.aborted) this.#loading = undefined;
     });
     return this.#loading;
   }
 
   #heard(m: Said): void {
-    const { signal } = this.#left;
+    const signal = this.#left?.signal;
     if (m.kind === 'logout') return this.#core.signedOut();
     if (this.leads && this.#isFrozen) return; // it is no leader, and must not seem to be one
     // At once: what is loaded first may take a while.
     if (this.leads && (m.kind === 'ping' || m.kind === 'hello')) this.say({ kind: 'alive', conn: m.conn });
     if (m.kind === 'ping') return;
     void this.#load().then(
-      (s) => signal.aborted || s.heard(m),
+      (s) => signal?.aborted || s.heard(m),
       () => {},
     );
   }
 
   /** Asks for the lock. Resolves when it is known whether it is ours. */
   #request(o: { signal: AbortSignal } | { ifAvailable: true } | { steal: true }): Promise<void> {
-    const { signal } = this.#left;
+    const signal = this.#left?.signal;
     return new Promise((resolve) => {
       let isHeld = false;
       const held = (lock: unknown) => {
-        if (signal.aborted) return undefined;
+        if (signal?.aborted) return undefined;
         if (lock === null) this.#follow();
         else {
           isHeld = true;
           this.#lead();
         }
         resolve();
-        return isHeld && new Promise((end) => signal.addEventListener('abort', end));
+        return isHeld && new Promise((end) => signal?.addEventListener('abort', end));
       };
       const lost = () => {
-        if (!signal.aborted && isHeld) this.#follow();
+        if (!signal?.aborted && isHeld) this.#follow();
         resolve();
       };
       const ask = async () => locksOf(this.#core.platform)?.request(`h5im lead ${this.#name}`, o, held);
