@@ -125,6 +125,7 @@ class Shared implements Sharing {
   }
 
   led(): void {
+    this.#link = ''; // of when it led before
     this.#conn?.end(4000, 'this tab leads now');
     this.host.say({ kind: 'lead' });
   }
@@ -194,7 +195,8 @@ class Shared implements Sharing {
     };
     const done = (result: unknown) => answer({ result });
     if (method === 'session.open') {
-      const { expiresAt, ...session } = host.session as OpenResult; // renewing is the leader's
+      if (!host.session) return; // it ends just now
+      const { expiresAt, ...session } = host.session; // renewing is the leader's
       return done({ ...session, serverTime: host.serverTime() });
     }
     if (method === 'session.close') return done({}); // it is not the follower's alone
