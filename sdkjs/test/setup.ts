@@ -43,12 +43,14 @@ export class Locks {
   /** As one page sees them: end lets go of all that it holds and waits for. */
   page(frozen: () => boolean = () => false) {
     const ends = new Set<() => void>();
+    let isGone = false;
     const request = (
       name: string,
       { signal, ifAvailable, steal }: { signal?: AbortSignal; ifAvailable?: boolean; steal?: boolean },
       held: (lock: unknown) => unknown,
     ) =>
       new Promise<unknown>((resolve, reject) => {
+        if (isGone) return; // a page that ended asks for nothing
         const queue = this.#queues.get(name) ?? [];
         this.#queues.set(name, queue);
         if (ifAvailable && queue.length) return queueMicrotask(() => resolve(held(null)));
@@ -83,7 +85,11 @@ export class Locks {
         else queue.push(lock);
         if (queue[0] === lock) lock.grant();
       });
-    return { request, end: () => ends.forEach((leave) => void leave()) };
+    const end = () => {
+      isGone = true;
+      for (const leave of ends) leave();
+    };
+    return { request, end };
   }
 }
 
