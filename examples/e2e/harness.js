@@ -175,7 +175,7 @@ export function watch(page) {
 
 /** What a lost server leaves on the console. */
 export const lostServer =
-  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_RESET|WebSocket connection to|unavailable: getToken|503|offline:/;
+  /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_RESET|WebSocket connection to|unavailable: getToken|503|415|offline:/;
 
 /**
  * The network of one page. Chromium's own offline mode leaves WebSockets alone.

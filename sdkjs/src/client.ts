@@ -69,11 +69,16 @@ export class IMClient {
     if (this.#uses === 0 && this.state !== 'closed') this.#core.connection.stop();
   }
 
-  /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages, and what was kept. */
+  /**
+   * Ends the session, whoever uses it, and forgets the user: token,
+   * conversations, messages, and what was kept. Other tabs that share the
+   * connection do so too: they become unauthorized.
+   */
   async logout(): Promise<void> {
     this.#uses = 0;
     const { connection } = this.#core;
     await connection.rpc?.call('session.close', {}, { timeoutMs: 2_000 }).catch(() => {});
+    this.#core.tabs.logout();
     connection.stop();
     await this.#core.forget();
   }
@@ -82,7 +87,7 @@ export class IMClient {
     return this.#core.connection.state;
   }
 
-  /** What carries the session, once one was opened. */
+  /** What carries the session, once one was opened: that of the tab which has the connection. */
   get transport(): TransportName | null {
     return this.#core.connection.transport;
   }

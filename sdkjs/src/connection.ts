@@ -2,6 +2,7 @@ import { IMError, type Reason, toIMError } from './errors.js';
 import { isOnline, onWake } from './platform.js';
 import type { OpenResult } from './protocol.js';
 import { type Operation, type Params, type Result, Rpc } from './rpc.js';
+import type { Tabs } from './tabs.js';
 import type { TokenReason, Tokens } from './tokens.js';
 import type { Choice } from './transports/choice.js';
 import type { Conn, ConnEvents, Dialing, TransportName } from './transports/conn.js';
@@ -54,6 +55,9 @@ export interface ConnectionOwner extends Dialing {
   readonly client: string;
   readonly tokens: Tokens;
   readonly choice: Choice;
+  readonly tabs: Tabs;
+  /** Undefined until it is known who the user is. */
+  readonly owner: { user: string } | undefined;
   readonly replica: { sync(rpc: Pick<Rpc, 'call'>, session: Session): Promise<void> };
   device(): string;
   /** Asks what changed. */
@@ -113,6 +117,7 @@ export class Connection {
   #run: AbortController | undefined; // of the loop that connects
   #link: Link | undefined; // while online
   #wake: (() => unknown) | undefined; // ends a wait, or probes the connection
+  #redial: (() => void) | undefined; // ends the connection, or the attempt
   #error: IMError | undefined; // why there is no connection
   readonly #waiting = new Set<{ resolve(rpc: Rpc): void; reject(e: IMError): void }>();
 
@@ -128,7 +133,10 @@ export class Connection {
     this.#set('connecting');
     queueMicrotask(() => {
       if (run.signal.aborted) return;
-      const off = onWake(this.#core.platform, () => this.#wake?.());
+      const off = onWake(this.#core.platform, () => {
+        this.#core.tabs.woke();
+        this.wake();
+      });
       run.signal.addEventListener('abort', off);
       void this.#loop(run);
     });
@@ -141,6 +149,17 @@ export class Connection {
     run?.abort();
     for (const w of [...this.#waiting]) w.reject(error);
     this.#set(state, error); // last: a listener may begin again
+  }
+
+  /** Something may be better, or worse, than it was. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Another connection is wanted, at once. */
+  redial(): void {
+    if (this.#redial) this.#redial();
+    else this.wake();
   }
 
   /** The online connection, if there is one. */
@@ -215,11 +234,12 @@ export class Connection {
     let renew: TokenReason | undefined;
     for (;;) {
       this.#set('connecting');
-      const been = { open: false, onlineAt: Infinity };
+      const been = { open: false, onlineAt: Infinity, turn: -1, isShared: false };
       let { next, error, isWay } = await this.#once(signal, renew, been);
       if (signal.aborted) return;
       this.#link = undefined;
-      if (isWay && !been.open) {
+      if (this.#core.tabs.turn !== been.turn) continue;
+      if (isWay && !been.open && !been.isShared) {
         try {
           if (await this.#core.choice.failed(this.#core)) continue; // the network is there
         } catch (e) {
@@ -258,7 +278,7 @@ export class Connection {
   async #once(
     signal: AbortSignal,
     renew: TokenReason | undefined,
-    been: { open: boolean; onlineAt: number },
+    been: { open: boolean; onlineAt: number; turn: number; isShared: boolean },
   ): Promise<Ending> {
     const core = this.#core;
     let link: Link | undefined;
@@ -266,23 +286,34 @@ export class Connection {
     const abort = () => link?.end(lost('closed'));
     signal.addEventListener('abort', abort);
     try {
-      const token = await core.tokens.get(renew);
-      if (signal.aborted) return lost('closed');
-      const name = core.choice.pick();
-      const dial = await core.choice.dial(name);
-      if (signal.aborted) return lost('closed');
+      await core.tabs.join(core.owner?.user);
+      been.turn = core.tabs.turn;
+      const isOff = () => signal.aborted || core.tabs.turn !== been.turn;
+      if (isOff()) return lost('closed');
+      const shared = await core.tabs.dial();
+      const token = shared ? undefined : await core.tokens.get(renew);
+      if (isOff()) return lost('closed');
+      const own = shared ? null : core.choice.pick();
+      const dial = shared ?? (await core.choice.dial(own as TransportName));
+      if (isOff()) return lost('closed');
       dialed = true;
+      been.isShared = !!shared;
       const l = new Link(
         (e) => dial(core, e),
-        core.choice.openMs,
+        shared ? defaultTimeoutMs : core.choice.openMs,
         (method, params) => this.#notified(l, method, params),
       );
       link = l;
+      link.rpc.answered = (op, params, result) => core.tabs.answered(op, params, result);
+      this.#redial = () => l.end(lost('another tab leads'));
       await Promise.race([link.connected, link.ended]);
       const session = await this.#open(l, token);
       been.open = true;
-      core.choice.opened();
-      if (this.transport !== name) {
+      if (own) core.choice.opened();
+      await core.tabs.join(session.user);
+      if (isOff()) return lost('closed');
+      const name = own ?? core.tabs.shared;
+      if (name && this.transport !== name) {
         this.transport = name;
         core.transportChanged(name);
       }
@@ -318,7 +349,7 @@ export class Connection {
       return { next: error.reason === 'session_limit' ? 'kicked' : 'unauthorized', error };
     } finally {
       signal.removeEventListener('abort', abort);
-      this.#wake = undefined;
+      this.#wake = this.#redial = undefined;
       link?.end(lost('closed'));
     }
   }
@@ -374,7 +405,10 @@ export class Connection {
       link.away(new IMError('unavailable', 'the server goes away', { retryAfterMs }));
     } else if (method === 'kicked') {
       link.end(ending('kicked', reason || 'unauthenticated', 'the server ended the session'));
-    } else this.#core.notified(method, params);
+    } else {
+      this.#core.tabs.event(method, params);
+      this.#core.notified(method, params);
+    }
   }
 
   /** Renews the credentials on the open connection; where that fails the server closes it in time. */

@@ -12,6 +12,7 @@ import type { MemberEvent, Message, ReceiptEvent } from './protocol.js';
 import { type ConversationsChange, type Gap, Replica } from './replica.js';
 import type { Operation, Params, Result } from './rpc.js';
 import { type StorageAdapter, Store } from './storage.js';
+import { Tabs } from './tabs.js';
 import { type TokenReason, Tokens } from './tokens.js';
 import { Choice } from './transports/choice.js';
 import type { TransportName } from './transports/conn.js';
@@ -51,6 +52,13 @@ export interface IMOptions {
    * polling ('poll'). All do the same. Defaults to 'auto'.
    */
   transport?: 'auto' | TransportName;
+  /**
+   * Whether the tabs of one user, endpoint and app share one connection: one of
+   * them has it, and when it is closed or falls silent another takes over.
+   * 'separate': each has its own. Defaults to 'shared', where the browser has
+   * Web Locks and BroadcastChannel.
+   */
+  tabs?: 'shared' | 'separate';
   /** For surroundings that are no browser. */
   platform?: PlatformAdapter;
   /** Defaults to the console. */
@@ -122,6 +130,7 @@ export class Core implements ConnectionOwner {
   readonly appId: string;
   readonly tokens: Tokens;
   readonly choice: Choice;
+  readonly tabs: Tabs;
   readonly platform: PlatformAdapter;
   readonly logger: Logger;
   readonly #told = new WeakSet<IMError>();
@@ -140,6 +149,7 @@ export class Core implements ConnectionOwner {
     this.platform = o.platform ?? {};
     this.logger = o.logger ?? globalThis.console;
     this.choice = new Choice(o.transport, this.platform);
+    this.tabs = new Tabs(this, o.tabs !== 'separate');
     this.tokens = new Tokens(o.userToken, o.getToken?.bind(o));
   }
 
@@ -183,12 +193,12 @@ export class Core implements ConnectionOwner {
   }
 
   /** JSON, so that none is the beginning of another. */
-  #prefix(user: string): string {
+  prefix(user: string): string {
     return JSON.stringify([this.url('').replace(/\/\?.*/, ''), this.appId, user]);
   }
 
   #own(user: string): Owner {
-    const owner: Owner = { user, prefix: this.#prefix(user), ready: Promise.resolve() };
+    const owner: Owner = { user, prefix: this.prefix(user), ready: Promise.resolve() };
     const isCurrent = () => this.owner === owner;
     const restore = async () => {
       await this.cache.restore(isCurrent);
@@ -241,7 +251,7 @@ export class Core implements ConnectionOwner {
 
   /** Forgets whatever belongs to the user, here and where it was kept. */
   async forget(): Promise<void> {
-    const prefix = this.owner?.prefix ?? (this.#named && this.#prefix(this.#named));
+    const prefix = this.owner?.prefix ?? (this.#named && this.prefix(this.#named));
     this.owner = this.#named = undefined;
     this.tokens.forget();
     this.connection.session = null;
@@ -252,9 +262,16 @@ export class Core implements ConnectionOwner {
     if (prefix) await this.store.wipe(prefix);
   }
 
+  /** The user signed out in another tab. */
+  signedOut(): void {
+    void this.forget(); // first: nothing is stored again
+    this.connection.stop('unauthorized', new IMError('unauthenticated', 'signed out in another tab'));
+  }
+
   /** The connection's state is another. */
   stateChanged(change: StateChange): void {
     const { over } = this.connection;
+    this.tabs.stateChanged(change);
     if (change.state === 'connecting') this.identify().catch(() => {}); // it is told by the connection
     if (change.state !== 'online') {
       clearTimeout(this.#resync);

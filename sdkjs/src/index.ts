@@ -11,6 +11,7 @@ export { indexedDBStorage } from './idb.js';
 export type { MessagesApi } from './messages.js';
 export type { CancelResult, Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
 export type {
+  ChannelLike,
   FetchInit,
   FetchLike,
   KeyValueStorage,

@@ -1,14 +1,8 @@
 import type { Core, Owner } from './core.js';
 import { IMError, toIMError } from './errors.js';
 import { locksOf } from './platform.js';
-import type {
-  Conversation,
-  JsonObject,
-  Message,
-  SendParams,
-  SendResult,
-  Target as WireTarget,
-} from './protocol.js';
+import type { Conversation, Message, SendParams, Target as WireTarget } from './protocol.js';
+import { messageOf } from './receipt.js';
 import type { Rpc } from './rpc.js';
 import { aborted, backoffMs, later, sleep, type Wait } from './wait.js';
 
@@ -530,13 +524,6 @@ const isRow = ({ clientId, params, order, time, client }: OutboxRow) =>
   typeof params === 'object' &&
   params?.clientId === clientId &&
   Number.isFinite(order + time);
-
-/** The message that a receipt stands for. */
-function messageOf(r: SendResult, p: SendParams, from: string): Message {
-  const { message, duplicate, ...place } = r;
-  const { to, content, ...rest } = p;
-  return message ?? { type: 'text', ...place, ...rest, from, content: content as JsonObject };
-}
 
 /** Where a message goes, as an application writes it: a bare string is a person. */
 export type Target = string | { user: string } | { conversation: string };

@@ -39,7 +39,23 @@ export interface KeyValueStorage {
 
 /** What this SDK uses of navigator.locks. */
 export interface LocksLike {
-  request(name: string, o: { signal: AbortSignal }, held: () => Promise<unknown>): Promise<unknown>;
+  /**
+   * Calls held when the lock is ours, which it is until held's promise is
+   * settled; with ifAvailable at once, with null where it is another's. With
+   * steal it is taken away: the other's request rejects.
+   */
+  request(
+    name: string,
+    o: { signal: AbortSignal } | { ifAvailable: true } | { steal: true },
+    held: (lock: unknown) => unknown,
+  ): Promise<unknown>;
+}
+
+/** What this SDK uses of a BroadcastChannel. */
+export interface ChannelLike {
+  onmessage: ((e: never) => unknown) | null;
+  postMessage(message: unknown): void;
+  close(): void;
 }
 
 /**
@@ -60,10 +76,16 @@ export interface PlatformAdapter {
   sessionStorage?: KeyValueStorage | null;
   /** Tells which tab still lives, so that one alone sends what another left; null: there are no other tabs. */
   locks?: LocksLike | null;
+  /** Carries what tabs say to each other, so that they share one connection; null: they do not. */
+  broadcastChannel?: ((name: string) => ChannelLike) | null;
+  /** Somebody may be looking at the page. */
+  isVisible?(): boolean;
   /** Calls fn when the page may end without another word. Returns off. */
   onHide?(fn: () => void): () => void;
   /** Calls fn when the page may have slept, or the network came or went. Returns off. */
   onWake?(fn: () => void): () => void;
+  /** Calls fn with true when the page is frozen, with false when it thaws. Returns off. */
+  onFreeze?(fn: (isFrozen: boolean) => void): () => void;
   /** False only where there is certainly no network. */
   isOnline?(): boolean;
   /** What a relative endpoint is relative to. */
@@ -80,6 +102,7 @@ interface Surroundings {
   document?: Document;
   addEventListener?(type: string, fn: () => void, o: { signal: AbortSignal }): void;
   navigator?: { onLine?: boolean; locks?: LocksLike };
+  BroadcastChannel?: new (name: string) => ChannelLike;
   indexedDB?: IDBFactory;
   location?: { href: string };
 }
@@ -164,8 +187,33 @@ export function onHide(p: PlatformAdapter, fn: () => void): () => void {
 }
 
 /** @internal */
+export function onFreeze(p: PlatformAdapter, fn: (isFrozen: boolean) => void): () => void {
+  if (p.onFreeze) return p.onFreeze(fn);
+  const off = new AbortController();
+  const { document } = around();
+  document?.addEventListener('freeze', () => fn(true), { signal: off.signal });
+  document?.addEventListener('resume', () => fn(false), { signal: off.signal });
+  return () => off.abort();
+}
+
+/** @internal */
 export const locksOf = (p: PlatformAdapter): LocksLike | null | undefined =>
   p.locks === undefined ? around().navigator?.locks : p.locks;
+
+/** A channel to the other tabs, where there may be any. @internal */
+export function channelOf(p: PlatformAdapter, name: string): ChannelLike | undefined {
+  const { BroadcastChannel } = around();
+  try {
+    if (p.broadcastChannel !== undefined) return p.broadcastChannel?.(name);
+    return BroadcastChannel && new BroadcastChannel(name);
+  } catch {
+    return undefined; // not allowed here
+  }
+}
+
+/** @internal */
+export const isVisible = (p: PlatformAdapter): boolean =>
+  p.isVisible?.() ?? around().document?.visibilityState !== 'hidden';
 
 /** @internal */
 export const indexedDBOf = (): IDBFactory | undefined => around().indexedDB;

@@ -44,6 +44,8 @@ export class Rpc {
   #queue: Request[] = [];
   #lastId = 0;
   #failure: IMError | undefined;
+  /** Hears every answer that is no error, before whoever waits for it. */
+  answered: ((op: Operation, params: object, result: unknown) => void) | undefined;
 
   constructor(
     private readonly write: (frame: string) => void,
@@ -73,7 +75,11 @@ export class Rpc {
     check('items', items, maxItems);
     return guard<T>(wait, late, (resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
-      this.#waiting.set(id, { resolve: (r) => resolve(use(r as Result<O>)), reject });
+      const answer = (r: unknown) => {
+        this.answered?.(op, params, r);
+        resolve(use(r as Result<O>));
+      };
+      this.#waiting.set(id, { resolve: answer, reject });
       if (urgent) this.write(text);
       else {
         if (!this.#queue.length) queueMicrotask(() => this.flush());

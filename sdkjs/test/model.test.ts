@@ -8,7 +8,7 @@ import {
   type Timeline,
 } from './sdk.js';
 import { type Chat, Refusal, type Server } from './server.js';
-import { Tab, text, world } from './setup.js';
+import { Tab, Tabs, text, world } from './setup.js';
 
 // Clients and a server do what the seed says, over links that lose, double,
 // delay and reorder events, leave requests without an answer and break. When
@@ -19,6 +19,7 @@ const w = world();
 const group = 'g_model';
 const tokens = ['a-token', 'a-token', 'b-token', 'c-token', 'a-token']; // the first user has three devices
 const reloading = 4; // the last one is a page that is killed now and then and comes back
+const sharing = [0, 4]; // these are tabs of one browser
 const seeds = process.env.SEED
   ? [Number(process.env.SEED)]
   : Array.from({ length: Number(process.env.RUNS ?? 25) }, (_, i) => i + 1);
@@ -55,19 +56,20 @@ class Model {
     for (const t of tokens) this.server.tokens.set(t, t[0] as string);
     this.server.syncPage = 2;
     this.server.create(group, 'group', ['b', 'a', 'c']);
-    for (const userToken of tokens) this.join(userToken);
+    const browser = new Tabs();
+    tokens.forEach((userToken, i) => void this.join(userToken, sharing.includes(i) ? browser : {}));
   }
 
   private chance = (p: number) => this.random() < p;
   private int = (n: number) => Math.floor(this.random() * n);
   private one = <T>(list: T[]): T => list[this.int(list.length)] as T;
 
-  private join(userToken: string): void {
+  private join(userToken: string, platform: Tabs | object): void {
     const gaps: Array<{ conversation: string; from: number; to: number }> = [];
     const told: Message[] = [];
     const transport = this.one(['websocket', 'websocket', 'sse', 'poll'] as const);
     const user = userToken[0] as string;
-    const tab = new Tab(w, { userToken, user, transport, storage: memoryStorage() });
+    const tab = new Tab(w, { userToken, user, transport, storage: memoryStorage() }, platform);
     const skipped = (m: Message) =>
       gaps.some((g) => g.conversation === m.conversation && g.from <= m.seq && m.seq <= g.to);
     const person = {

@@ -45,10 +45,14 @@ export declare class IMClient {
      * still to be sent then: its handles reject, and it goes with the next connection.
      */
     close(): Promise<void>;
-    /** Ends the session, whoever uses it, and forgets the user: token, conversations, messages, and what was kept. */
+    /**
+     * Ends the session, whoever uses it, and forgets the user: token,
+     * conversations, messages, and what was kept. Other tabs that share the
+     * connection do so too: they become unauthorized.
+     */
     logout(): Promise<void>;
     get state(): State;
-    /** What carries the session, once one was opened. */
+    /** What carries the session, once one was opened: that of the tab which has the connection. */
     get transport(): TransportName | null;
     /** Who this client is, once that is known. contacts.profiles tells more. */
     get me(): User | null;

@@ -39,6 +39,13 @@ export interface IMOptions {
      * polling ('poll'). All do the same. Defaults to 'auto'.
      */
     transport?: 'auto' | TransportName;
+    /**
+     * Whether the tabs of one user, endpoint and app share one connection: one of
+     * them has it, and when it is closed or falls silent another takes over.
+     * 'separate': each has its own. Defaults to 'shared', where the browser has
+     * Web Locks and BroadcastChannel.
+     */
+    tabs?: 'shared' | 'separate';
     /** For surroundings that are no browser. */
     platform?: PlatformAdapter;
     /** Defaults to the console. */

@@ -10,7 +10,7 @@ export type { GroupsApi } from './groups.js';
 export { indexedDBStorage } from './idb.js';
 export type { MessagesApi } from './messages.js';
 export type { CancelResult, Outgoing, SendHandle, SendStatus, Target } from './outbox.js';
-export type { FetchInit, FetchLike, KeyValueStorage, LocksLike, PlatformAdapter, ResponseLike, SocketLike, } from './platform.js';
+export type { ChannelLike, FetchInit, FetchLike, KeyValueStorage, LocksLike, PlatformAdapter, ResponseLike, SocketLike, } from './platform.js';
 export type { Conversation, Json, JsonObject, Limits, ListResult, Marker, Member, MemberEvent, MemberResult, Message, Operations, OwnResult, Profile, ReceiptEvent, ServerEvents, } from './protocol.js';
 export type { ConversationsChange, Gap } from './replica.js';
 export type { Operation, Params, Result } from './rpc.js';

@@ -42,9 +42,24 @@ export interface KeyValueStorage {
 }
 /** What this SDK uses of navigator.locks. */
 export interface LocksLike {
+    /**
+     * Calls held when the lock is ours, which it is until held's promise is
+     * settled; with ifAvailable at once, with null where it is another's. With
+     * steal it is taken away: the other's request rejects.
+     */
     request(name: string, o: {
         signal: AbortSignal;
-    }, held: () => Promise<unknown>): Promise<unknown>;
+    } | {
+        ifAvailable: true;
+    } | {
+        steal: true;
+    }, held: (lock: unknown) => unknown): Promise<unknown>;
+}
+/** What this SDK uses of a BroadcastChannel. */
+export interface ChannelLike {
+    onmessage: ((e: never) => unknown) | null;
+    postMessage(message: unknown): void;
+    close(): void;
 }
 /**
  * What the SDK needs of its surroundings. Everything is optional; what is
@@ -64,10 +79,16 @@ export interface PlatformAdapter {
     sessionStorage?: KeyValueStorage | null;
     /** Tells which tab still lives, so that one alone sends what another left; null: there are no other tabs. */
     locks?: LocksLike | null;
+    /** Carries what tabs say to each other, so that they share one connection; null: they do not. */
+    broadcastChannel?: ((name: string) => ChannelLike) | null;
+    /** Somebody may be looking at the page. */
+    isVisible?(): boolean;
     /** Calls fn when the page may end without another word. Returns off. */
     onHide?(fn: () => void): () => void;
     /** Calls fn when the page may have slept, or the network came or went. Returns off. */
     onWake?(fn: () => void): () => void;
+    /** Calls fn with true when the page is frozen, with false when it thaws. Returns off. */
+    onFreeze?(fn: (isFrozen: boolean) => void): () => void;
     /** False only where there is certainly no network. */
     isOnline?(): boolean;
     /** What a relative endpoint is relative to. */

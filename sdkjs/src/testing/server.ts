@@ -131,7 +131,7 @@ export class TestServer {
         super(server, url, protocol);
       }
     }
-    const nowhere = { storage: null, sessionStorage: null, locks: null };
+    const nowhere = { storage: null, sessionStorage: null, locks: null, broadcastChannel: null };
     const surroundings = { ...nowhere, fallbacks, onWake: () => () => {}, isOnline: () => true };
     return { WebSocket, fetch: fetchFrom(this), ...surroundings, ...more };
   }
