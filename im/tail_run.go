@@ -158,9 +158,9 @@ func (r *tailRun) fill() {
 
 // wait returns when there is something to do, false when the tail was abandoned.
 func (r *tailRun) wait(stopping bool) bool {
-	next := r.nextSave()
-	if r.saving {
-		next = time.Now().Add(leaseHeld)
+	next := time.Now().Add(leaseHeld)
+	if !r.saving && fresh(r.renewed) {
+		next = r.nextSave()
 	}
 	if len(r.lanes.waiting) > 0 && !stopping {
 		next = earlier(next, r.lanes.waiting[0].until)
@@ -293,7 +293,7 @@ func (r *tailRun) nextSave() time.Time {
 }
 
 func (r *tailRun) saveDue(now time.Time) bool {
-	return !r.saving && r.calls.Err() == nil && !now.Before(r.nextSave())
+	return !r.saving && fresh(r.renewed) && !now.Before(r.nextSave())
 }
 
 // save stores the position and what else is due, and looks for dead letters that
@@ -335,18 +335,16 @@ func (r *tailRun) saveEnded(result saveResult) {
 	}
 	r.letters = r.letters[result.letters:]
 	r.dirty = r.dirty || len(r.letters) > 0
+	r.renewed = r.lease.renewed
 	switch {
 	case errors.Is(result.err, errLeaseLost):
-		r.tail.server.log.Warn("tail lost its lease", "consumer", r.tail.consumer)
-		r.cancelCalls()
+		r.warn("tail lost its lease")
+		r.renewed = time.Time{}
 	case result.err != nil:
 		r.warn("tail cannot store", "err", result.err)
 		r.dirty = true
 	}
-	r.renewed = r.lease.renewed
-	if r.calls.Err() == nil {
-		r.lost.Reset(leaseHeld - time.Since(r.renewed))
-	}
+	r.lost.Reset(leaseHeld - time.Since(r.renewed))
 	for i := range result.retries {
 		r.takeUp(&result.retries[i])
 	}

@@ -340,16 +340,18 @@ func TestTailPosition(t *testing.T) {
 			var first, second taker
 			stopA := follow(a, "c", nil, first.take)
 			synctest.Wait()
-			post(t, b, "alice", "bob", "one")
-			time.Sleep(3 * time.Second)
-			post(t, a, "alice", "bob", "two")
+			post(t, a, "alice", "bob", "one")
+			time.Sleep(2 * time.Second)
+			post(t, a, "alice", "bob", "two") // stored at once, the next within a second
 			synctest.Wait()
-			first.has(t, "one", "two") // and "two" is not stored
+			post(t, a, "alice", "bob", "three")
+			synctest.Wait()
+			first.has(t, "one", "two", "three")
 			dying.fail(errors.New("killed"))
 			stopB := follow(b, "c", nil, second.take)
 			time.Sleep(12 * time.Second)
 			synctest.Wait()
-			second.has(t, "two")
+			second.has(t, "three")
 			must(t, stopB())
 			dying.fail(nil)
 			must(t, stopA())
