@@ -41,10 +41,10 @@ type TailOptions struct {
 	// The waits between grow from 1 s to 1 min, each shortened at random by up
 	// to a half. Defaults to 12, which is about 5 minutes; math.MaxInt: for ever.
 	MaxAttempts int
-	// ReadAhead is how many changes may be ahead of the oldest that is not done.
-	// Where a conversation that fails keeps it waiting for so many, the tail
-	// reads no more until that change is done or a dead letter. So many changes
-	// at most are repeated after a crash. Defaults to 10,000.
+	// ReadAhead is how many changes are read beyond the oldest that is not done.
+	// Where one that fails holds so many back, the tail reads no more until it is
+	// done or a dead letter. After a crash they are repeated, and those of the
+	// last second. Defaults to 10,000.
 	ReadAhead int
 }
 

@@ -89,10 +89,17 @@ func (f *faulty) WriteRecords(ctx context.Context, w []store.RecordWrite) ([]int
 	return f.Store.WriteRecords(context.WithoutCancel(ctx), w) // what was handed over is committed
 }
 
-// counting counts writes of records.
+// counting counts writes of records, and reads of single changes.
 type counting struct {
 	store.Store
-	n atomic.Int64
+	n, single atomic.Int64
+}
+
+func (c *counting) Feed(ctx context.Context, after store.Position, limit int) ([]store.Change, error) {
+	if limit == 1 {
+		c.single.Add(1)
+	}
+	return c.Store.Feed(ctx, after, limit)
 }
 
 func (c *counting) WriteRecords(ctx context.Context, w []store.RecordWrite) ([]int64, error) {

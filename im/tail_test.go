@@ -612,6 +612,33 @@ func TestTailFailures(t *testing.T) {
 			}
 		})
 	})
+	t.Run("what waits behind a failure is not held in memory but read again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &counting{Store: memory.New(nil)}
+			srv := setup(t, im.Config{Store: s})
+			failed := false
+			k := taker{fails: func(_ context.Context, c im.Change) error {
+				if text(c) == "bad" && !failed {
+					failed = true
+					return failing
+				}
+				return nil
+			}}
+			defer follow(srv, "c", nil, k.take)()
+			synctest.Wait()
+			post(t, srv, "alice", "bob", "bad")
+			for range 1000 {
+				post(t, srv, "alice", "bob", "fine")
+			}
+			synctest.Wait()
+			before := s.single.Load()
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if n := s.single.Load() - before; len(k.taken()) != 1001 || n != 1001 {
+				t.Errorf("%d taken, %d read again", len(k.taken()), n)
+			}
+		})
+	})
 	t.Run("a store that fails for a while costs no attempt", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &faulty{Store: memory.New(nil)}
