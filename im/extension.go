@@ -139,6 +139,25 @@ func (s *Setup) Feature(name string) {
 // down, and Shutdown waits for f.
 func (s *Setup) Go(f func(ctx context.Context)) { s.server.work.Go(func() { f(s.server.base) }) }
 
+// Tail runs Server.Tail from New until the server shuts down. The name of its
+// consumer must begin with the extension's name and a dot. A new one that begins
+// with FromNow misses nothing that is sent after New has returned.
+func (s *Setup) Tail(consumer string, opts *TailOptions, fn func(ctx context.Context, c Change) error) {
+	t, mistake := s.server.newTail(context.Background(), consumer, opts, fn)
+	if mistake == nil {
+		mistake = s.named("tail", consumer)
+	}
+	if mistake == nil && slices.ContainsFunc(s.server.tailed, func(t *tail) bool { return t.consumer == consumer }) {
+		mistake = fmt.Errorf("tail %q is declared twice", consumer)
+	}
+	if s.declare(mistake) {
+		if t.start < 0 {
+			t.start = s.server.info.Position
+		}
+		s.server.tailed = append(s.server.tailed, t)
+	}
+}
+
 // System is the host's client, for use after New has returned.
 func (s *Setup) System() HostClient { return s.server.System() }
 

@@ -12,6 +12,7 @@ type nodeRequest struct {
 	Leg        *leg   `json:"leg,omitempty"`
 	Kick       *kick  `json:"kick,omitempty"`
 	SessionsOf string `json:"sessionsOf,omitempty"`
+	Tail       string `json:"tail,omitempty"` // the consumer whose lease is free
 }
 
 // answerNode answers another node.
@@ -29,6 +30,8 @@ func (s *server) answerNode(ctx context.Context, body []byte) ([]byte, error) {
 		answer = s.kickHere(q.Kick)
 	case q.SessionsOf != "":
 		answer = s.sessionsHere(q.SessionsOf)
+	case q.Tail != "":
+		s.tails.wake(q.Tail)
 	default:
 		err = errors.New("im: a request of a newer node")
 	}

@@ -35,8 +35,10 @@ type memberList struct {
 // one read away.
 const maxMemberLists = 8192
 
-// do runs f after everything that was given before.
+// do runs f after everything that was given before. Whatever was committed comes
+// by here, and the tails are told.
 func (p *publisher) do(f func()) {
+	p.server.tails.wake("")
 	p.mu.Lock()
 	p.queue = append(p.queue, f)
 	start := !p.running

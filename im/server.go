@@ -40,12 +40,45 @@ type Server interface {
 	// meanwhile does not open.
 	Revoke(ctx context.Context, sel Selector, reason string) (closed int, err error)
 
+	// Tail calls fn for every change of the store, messages first of all, until
+	// ctx ends or the server shuts down, and then returns nil; an error tells that
+	// the arguments are wrong, that this server runs the consumer already, or that
+	// the last position was not stored. It never fails for a store that does.
+	//
+	// consumer (1 to 64 of [A-Za-z0-9_.-]) names whose position it is: that is
+	// stored at most once a second and at the end, and the next Tail of the same
+	// name, on any node, goes on from there. One node at a time runs it; where
+	// several call Tail the others wait and take over at once when it is given
+	// back, and within 12 s when its node died.
+	//
+	// Every change is given at least once, and those of a conversation in order,
+	// one after the other: fn should do nothing the second time it sees a
+	// Position (or message ID). It gets the object as it is now, so that an edit
+	// that fell behind comes twice in its last state; expired messages are left
+	// out. Its ctx ends with Timeout, the server, or the lease; then it has to
+	// return, for another node may begin. What it is given is its own.
+	//
+	// An error of fn, or a panic, is tried again later while other conversations
+	// go on, and in the end becomes a dead letter, after which the conversation
+	// goes on. See TailOptions and DeadLetters.
+	Tail(ctx context.Context, consumer string, opts *TailOptions, fn func(ctx context.Context, c Change) error) error
+
+	// Tails lists the consumers that the store knows, by name: where each is, who
+	// runs it, and how far it is behind.
+	Tails(ctx context.Context) ([]TailStatus, error)
+
+	// DeadLetters are the changes that a consumer gave up, to be listed, tried
+	// again, or dropped.
+	DeadLetters(consumer string) DeadLetters
+
 	// Ready is nil while the server can serve, for a readiness probe.
 	Ready() error
 
 	// Shutdown refuses new connections, tells clients to go away, lets running
 	// operations finish, flushes what clients are owed, and closes everything
-	// that the server opened. When ctx ends first, what is left is cut and
+	// that the server opened. Tails begin nothing more; their calls that still run
+	// after the drain window have their contexts cancelled, and their positions
+	// are stored. When ctx ends first, what is left is cut and
 	// ctx's error returned; nothing acknowledged is lost either way. A later
 	// call waits for the first. Call it before http.Server.Shutdown, which does
 	// not know of upgraded connections.
@@ -86,6 +119,8 @@ type server struct {
 	revoked   revocations
 	addresses addresses
 	directs   directs
+	tails     tails
+	tailed    []*tail // by extensions
 
 	handshakes *gate // of connections that begin
 	opening    *gate // of session.open
@@ -138,6 +173,7 @@ func New(c Config) (Server, error) {
 		s.abandon()
 		return nil, err
 	}
+	s.serveTails()
 	return s, nil
 }
 

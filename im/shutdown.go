@@ -35,7 +35,9 @@ func (s *server) Shutdown(ctx context.Context) error {
 }
 
 func (s *server) drain(ctx context.Context) error {
+	s.tails.halt()
 	s.sendAway(ctx)
+	s.tails.cancel()
 	s.calls.refuse()
 	err := s.calls.wait(ctx)
 	for _, session := range s.sessions.all() {
@@ -48,6 +50,9 @@ func (s *server) drain(ctx context.Context) error {
 		closing.Go(func() { session.close(transport.CloseRestart, "the server restarts") })
 	}
 	closing.Wait()
+	if tailErr := s.tails.wait(ctx); err == nil {
+		err = tailErr
+	}
 	s.cancel()
 	if err != nil {
 		last, cancel := context.WithTimeout(context.Background(), lastGrace)
