@@ -134,7 +134,12 @@ func TestABackupUnderWritersIsOneCommit(t *testing.T) {
 		for w := range writers {
 			c.acked[w] = acked[w].Load()
 		}
-		c.data = backup(t, s)
+		var b bytes.Buffer
+		must(t, s.Backup(&paced{Context: ctx, wait: func() {
+			for n := acked[1].Load(); acked[1].Load() < n+3 && !t.Failed(); runtime.Gosched() {
+			}
+		}}, &b))
+		c.data = b.Bytes()
 		copies = append(copies, c)
 	}
 	stop()
@@ -155,6 +160,18 @@ func TestABackupUnderWritersIsOneCommit(t *testing.T) {
 			}
 		}
 	}
+}
+
+// paced is a context that makes whoever asks it wait: between any two pieces of
+// the file that a backup copies, others commit.
+type paced struct {
+	context.Context
+	wait func()
+}
+
+func (p *paced) Err() error {
+	p.wait()
+	return p.Context.Err()
 }
 
 // blocked is a writer that waits for the test after its first bytes.
