@@ -82,7 +82,7 @@ func Open(path string, o *Options) (*Store, error) {
 	return s, nil
 }
 
-func open(path string, options *Options) (_ *Store, err error) {
+func open(path string, options *Options) (*Store, error) {
 	o, err := withDefaults(options)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,9 @@ func open(path string, options *Options) (_ *Store, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = create(path, o)
+		if err = create(path, o); err == nil {
+			info, err = os.Stat(path)
+		}
 	case err == nil && !info.Mode().IsRegular():
 		err = errors.New("not a regular file")
 	case err == nil && info.Size() == 0:
@@ -100,19 +102,35 @@ func open(path string, options *Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if err := inspect(path, o); err != nil {
+		if isBackup(path) {
+			err = errors.New("a backup; Restore makes a store of it")
+		}
 		return nil, err
 	}
 	db, err := openFile(path, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, db: db, log: o.Logger, readers: map[*time.Time]struct{}{}}
-	if err := guard(s.load); err != nil {
+	if now, err := os.Stat(path); err != nil || !os.SameFile(info, now) {
+		db.Close() // a restore has replaced it while the lock was waited for
+		return open(path, options)
+	}
+	s, err := serve(path, db, o)
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
-	s.writer.start(s)
 	sweep(path)
+	return s, nil
+}
+
+// serve makes a store of an open file.
+func serve(path string, db *bbolt.DB, o Options) (*Store, error) {
+	s := &Store{path: path, db: db, log: o.Logger, readers: map[*time.Time]struct{}{}}
+	if err := guard(s.load); err != nil {
+		return nil, err
+	}
+	s.writer.start(s)
 	return s, nil
 }
 
@@ -273,6 +291,10 @@ func (s *Store) ready(ctx context.Context) error {
 
 // view runs f in a read transaction. f must be quick, and copy what it keeps.
 func (s *Store) view(ctx context.Context, f func(r reader) error) error {
+	return s.viewTx(ctx, func(tx *bbolt.Tx) error { return f(reader{tx: tx}) })
+}
+
+func (s *Store) viewTx(ctx context.Context, f func(*bbolt.Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
@@ -286,7 +308,7 @@ func (s *Store) view(ctx context.Context, f func(r reader) error) error {
 		s.readersMu.Unlock()
 	}()
 	err := guard(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error { return f(reader{tx: tx}) })
+		return s.db.View(f)
 	})
 	switch {
 	case errors.Is(err, berrors.ErrDatabaseNotOpen):

@@ -32,12 +32,19 @@ func create(path string, o Options) error {
 	if err = errors.Join(db.Update(initialize), db.Sync()); err == nil {
 		err = publish(f.Name(), path, o)
 	}
+	if errors.Is(err, fs.ErrExist) {
+		err = nil // what another process put there meanwhile is in use
+	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		if _, gone := os.Lstat(f.Name()); errors.Is(gone, fs.ErrNotExist) {
 			return create(path, o) // it was swept in the moment before it was locked
 		}
 		return err
 	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -46,12 +53,11 @@ func create(path string, o Options) error {
 	return d.Sync()
 }
 
-// publish gives a finished store its name, unless something has that name: what
-// another process put there meanwhile is in use.
+// publish gives a finished store its name; fs.ErrExist where something has it.
 func publish(from, path string, o Options) error {
 	err := o.link(from, path)
 	if err == nil || errors.Is(err, fs.ErrExist) {
-		return nil
+		return err
 	}
 	if _, gone := os.Lstat(from); gone != nil {
 		return gone
@@ -60,9 +66,6 @@ func publish(from, path string, o Options) error {
 	// claimed before.
 	claim, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return nil
-		}
 		return err
 	}
 	claim.Close()
@@ -108,12 +111,17 @@ func initialize(tx *bbolt.Tx) error {
 	}
 	schema := newRow(4)
 	schema.uint(schemaVersion)
-	key := make([]byte, 32)
-	rand.Read(key) // never fails: crypto/rand ends the process instead
 	meta := tx.Bucket(bucketMeta)
 	return errors.Join(
 		meta.Put(metaSchema, schema.seal()),
-		meta.Put(metaEpoch, []byte(rand.Text())),
-		meta.Put(metaKey, key),
-		meta.Put(metaState, new(state).encode()))
+		meta.Put(metaState, new(state).encode()),
+		identify(tx))
+}
+
+// identify makes what the file holds a history of its own.
+func identify(tx *bbolt.Tx) error {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails: crypto/rand ends the process instead
+	meta := tx.Bucket(bucketMeta)
+	return errors.Join(meta.Put(metaEpoch, []byte(rand.Text())), meta.Put(metaKey, key))
 }

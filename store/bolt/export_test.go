@@ -62,3 +62,6 @@ func (s *Store) Cursors(f func()) int64 {
 	f()
 	return count() - before
 }
+
+// OnLink replaces the link that gives a restored store its name.
+func (o *RestoreOptions) OnLink(link func(from, to string) error) { o.link = link }
