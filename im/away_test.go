@@ -136,7 +136,7 @@ func TestHistoryWhileOthersWrite(t *testing.T) { // [P63]
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		bob := srv.As(im.Identity{User: "bob"})
-		for i := 0; i < 5000; i++ {
+		for i := range 5000 {
 			select {
 			case <-done:
 				return

@@ -281,6 +281,12 @@ export async function keepAssets(context) {
   });
 }
 
+/** Lets a page be hidden and frozen: Playwright pretends that every page has the focus, and then Chromium freezes none. */
+export async function asBrowsersDo(page) {
+  const { delegate } = page._connection.toImpl(page);
+  await delegate._mainFrameSession._client.send('Emulation.setFocusEmulationEnabled', { enabled: false });
+}
+
 /** Ends a tab as a crash does. */
 export async function crash(page) {
   const crashed = new Promise((done) => page.once('crash', done));

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { build, ChatPage, crash, launch, Server } from './harness.js';
+import { asBrowsersDo, build, ChatPage, crash, launch, Server } from './harness.js';
 
 let server;
 let browser;
@@ -30,12 +30,6 @@ async function counting(page) {
   });
   cdp.on('Network.webSocketClosed', () => count.open--);
   return count;
-}
-
-/** Lets a page be hidden and frozen: Playwright pretends that every page has the focus, and then Chromium freezes none. */
-async function asBrowsersDo(page) {
-  const { delegate } = page._connection.toImpl(page);
-  await delegate._mainFrameSession._client.send('Emulation.setFocusEmulationEnabled', { enabled: false });
 }
 
 /** A tab with the conversation open; page.sockets counts. */

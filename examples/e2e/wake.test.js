@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { build, ChatPage, launch, lostServer, Server } from './harness.js';
+import { asBrowsersDo, build, ChatPage, launch, lostServer, Server } from './harness.js';
 import { Middlebox } from './middlebox.js';
 
 let server;
@@ -19,7 +19,7 @@ after(async () => {
 
 async function open(user, peer) {
   const box = await new Middlebox(server).start();
-  const p = await ChatPage.open(browser, box, user);
+  const p = await ChatPage.open(browser, box, user, { prepare: asBrowsersDo });
   await server.send(peer, user, 'hello');
   await p.enter(peer[0].toUpperCase() + peer.slice(1));
   await p.message('hello').waitFor();
@@ -31,9 +31,15 @@ const awake = (page) => page.evaluate(() => dispatchEvent(new Event('focus')));
 test('a frozen page, whose connection was cut meanwhile, shows what came as soon as it thaws', async () => {
   const { p, box } = await open('pia', 'quin');
   const cdp = await p.context.newCDPSession(p.page);
+  await p.page.evaluate(() => {
+    globalThis.ticks = 0;
+    setInterval(() => globalThis.ticks++, 10);
+  });
   await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+  const ticks = await p.page.evaluate(() => globalThis.ticks);
   box.cut();
   for (let i = 1; i <= 5; i++) await server.send('quin', 'pia', `while you slept ${i}`);
+  assert.ok((await p.page.evaluate(() => globalThis.ticks)) <= ticks + 1, 'it is not frozen');
   await cdp.send('Page.setWebLifecycleState', { state: 'active' });
   await p.message('while you slept 5').waitFor({ timeout: 4_000 });
   assert.deepEqual(await p.texts(), ['hello', ...[1, 2, 3, 4, 5].map((i) => `while you slept ${i}`)]);
