@@ -49,7 +49,7 @@ func newBatch(tx *bbolt.Tx) (*batch, error) {
 	for _, name := range allBuckets {
 		bucket := tx.Bucket(name)
 		if bucket == nil {
-			return nil, fmt.Errorf("bolt: %w: no bucket %s", errDamaged, name)
+			return nil, fmt.Errorf("bolt: %w: no bucket %s", ErrDamaged, name)
 		}
 		b.buckets[string(name)] = bucket
 	}

@@ -96,7 +96,7 @@ func open(path string, options *Options) (*Store, error) {
 	case err == nil && !info.Mode().IsRegular():
 		err = errors.New("not a regular file")
 	case err == nil && info.Size() == 0:
-		err = fmt.Errorf("%w: the file is empty; remove it to begin a new store", errDamaged)
+		err = fmt.Errorf("%w: the file is empty; remove it to begin a new store", ErrDamaged)
 	}
 	if err != nil {
 		return nil, err
@@ -204,7 +204,7 @@ func openWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%w (waited %v)", errLocked, o.Timeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	case err != nil:
 		return nil, err
 	}
@@ -213,8 +213,9 @@ func openWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 
 var errLocked = errors.New("another process has it open")
 
-// errDamaged is in the error about a file that is not, or no longer, a store.
-var errDamaged = errors.New("damaged, or not a store")
+// ErrDamaged is in the error of Open, and of any method, about a file that is
+// not, or no longer, a store.
+var ErrDamaged = errors.New("damaged, or not a store")
 
 // guard runs f and turns a panic or a memory fault, with which bbolt answers a
 // damaged file, into an error.
@@ -222,7 +223,7 @@ func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, r)
+			err = fmt.Errorf("%w: %v", ErrDamaged, r)
 		}
 	}()
 	return f()
@@ -233,28 +234,28 @@ func (s *Store) load() error {
 	return s.db.View(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
-			return fmt.Errorf("%w: no meta bucket", errDamaged)
+			return fmt.Errorf("%w: no meta bucket", ErrDamaged)
 		}
 		d := openRow(meta.Get(metaSchema))
 		schema := d.uint()
 		if err := d.end(); err != nil {
-			return fmt.Errorf("%w: schema: %w", errDamaged, err)
+			return fmt.Errorf("%w: schema: %w", ErrDamaged, err)
 		}
 		if schema > schemaVersion {
 			return fmt.Errorf("written by a newer version of this program: schema %d, this one knows %d", schema, schemaVersion)
 		}
 		for _, name := range allBuckets {
 			if tx.Bucket(name) == nil {
-				return fmt.Errorf("%w: no bucket %s", errDamaged, name)
+				return fmt.Errorf("%w: no bucket %s", ErrDamaged, name)
 			}
 		}
 		s.epoch = string(meta.Get(metaEpoch))
 		s.key = append([]byte(nil), meta.Get(metaKey)...)
 		if s.epoch == "" || len(s.key) != 32 {
-			return fmt.Errorf("%w: no epoch or key", errDamaged)
+			return fmt.Errorf("%w: no epoch or key", ErrDamaged)
 		}
 		if _, err := decodeState(meta.Get(metaState)); err != nil {
-			return fmt.Errorf("%w: state: %w", errDamaged, err)
+			return fmt.Errorf("%w: state: %w", ErrDamaged, err)
 		}
 		return nil
 	})
@@ -313,7 +314,7 @@ func (s *Store) viewTx(ctx context.Context, f func(*bbolt.Tx) error) error {
 	switch {
 	case errors.Is(err, berrors.ErrDatabaseNotOpen):
 		return store.ErrClosed
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, ErrDamaged):
 		s.log.Error("store file is damaged", "file", s.path, "err", err)
 	}
 	return err

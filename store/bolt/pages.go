@@ -40,7 +40,7 @@ func verifyPages(db *bbolt.DB, whole bool) error {
 	}
 	return db.View(func(tx *bbolt.Tx) error {
 		if tx.Size() > info.Size() {
-			return fmt.Errorf("%w: truncated: has %d bytes and needs %d", errDamaged, info.Size(), tx.Size())
+			return fmt.Errorf("%w: truncated: has %d bytes and needs %d", ErrDamaged, info.Size(), tx.Size())
 		}
 		size := uint64(db.Info().PageSize)
 		high := uint64(tx.Size()) / size
@@ -69,16 +69,16 @@ type pageWalk struct {
 func (w *pageWalk) read(id uint64) ([]byte, error) {
 	page := make([]byte, w.size)
 	if _, err := w.file.ReadAt(page, int64(id*w.size)); err != nil {
-		return nil, fmt.Errorf("%w: page %d: %w", errDamaged, id, err)
+		return nil, fmt.Errorf("%w: page %d: %w", ErrDamaged, id, err)
 	}
 	overflow := uint64(binary.NativeEndian.Uint32(page[12:]))
 	if binary.NativeEndian.Uint64(page) != id || id+overflow >= w.high {
-		return nil, fmt.Errorf("%w: page %d has a false header", errDamaged, id)
+		return nil, fmt.Errorf("%w: page %d has a false header", ErrDamaged, id)
 	}
 	if overflow > 0 {
 		page = make([]byte, w.size*(overflow+1))
 		if _, err := w.file.ReadAt(page, int64(id*w.size)); err != nil {
-			return nil, fmt.Errorf("%w: page %d: %w", errDamaged, id, err)
+			return nil, fmt.Errorf("%w: page %d: %w", ErrDamaged, id, err)
 		}
 	}
 	return page, nil
@@ -87,7 +87,7 @@ func (w *pageWalk) read(id uint64) ([]byte, error) {
 // claim notes that a tree refers to a page, which nothing else may.
 func (w *pageWalk) claim(id uint64) error {
 	if id < 2 || id >= w.high || w.seen[id/64]&(1<<(id%64)) != 0 {
-		return fmt.Errorf("%w: page %d is referred to twice or out of range", errDamaged, id)
+		return fmt.Errorf("%w: page %d is referred to twice or out of range", ErrDamaged, id)
 	}
 	w.seen[id/64] |= 1 << (id % 64)
 	return nil
@@ -125,7 +125,7 @@ func (w *pageWalk) tree(root uint64, whole bool) error {
 func (w *pageWalk) page(id uint64, page []byte, children *[]uint64) (leaf bool, err error) {
 	flags := binary.NativeEndian.Uint16(page[8:])
 	count := int(binary.NativeEndian.Uint16(page[10:]))
-	damaged := fmt.Errorf("%w: page %d is malformed", errDamaged, id)
+	damaged := fmt.Errorf("%w: page %d is malformed", ErrDamaged, id)
 	if (flags != branchFlag && flags != leafFlag) || pageHeaderBytes+count*pageElemBytes > len(page) {
 		return false, damaged
 	}
@@ -167,14 +167,14 @@ func (w *pageWalk) page(id uint64, page []byte, children *[]uint64) (leaf bool, 
 // whatever lies there.
 func (w *pageWalk) bucket(id uint64, value []byte) error {
 	if len(value) < bucketHeaderBytes {
-		return fmt.Errorf("%w: page %d is malformed", errDamaged, id)
+		return fmt.Errorf("%w: page %d is malformed", ErrDamaged, id)
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
 		return w.tree(root, w.whole)
 	}
 	inline := value[bucketHeaderBytes:]
 	if len(inline) < pageHeaderBytes || binary.NativeEndian.Uint16(inline[8:]) != leafFlag {
-		return fmt.Errorf("%w: a bucket in page %d is malformed", errDamaged, id)
+		return fmt.Errorf("%w: a bucket in page %d is malformed", ErrDamaged, id)
 	}
 	_, err := w.page(id, inline, nil)
 	return err
@@ -197,7 +197,7 @@ func (w *pageWalk) freelist(id uint64) error {
 		count, ids = binary.NativeEndian.Uint64(ids), ids[8:]
 	}
 	if binary.NativeEndian.Uint16(page[8:]) != freelistFlag || count > uint64(len(ids)/8) {
-		return fmt.Errorf("%w: page %d is no list of free pages", errDamaged, id)
+		return fmt.Errorf("%w: page %d is no list of free pages", ErrDamaged, id)
 	}
 	for i := range count {
 		if err := w.claim(binary.NativeEndian.Uint64(ids[8*i:])); err != nil {

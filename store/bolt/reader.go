@@ -17,7 +17,7 @@ func (r reader) bucket(name []byte) *bbolt.Bucket { return r.tx.Bucket(name) }
 
 // damaged names the row that cannot be read.
 func damaged(bucket, key []byte, err error) error {
-	return fmt.Errorf("bolt: row %s/%x: %w: %w", bucket, key, errDamaged, err)
+	return fmt.Errorf("bolt: row %s/%x: %w: %w", bucket, key, ErrDamaged, err)
 }
 
 func (r reader) state() (state, error) {
