@@ -53,12 +53,13 @@ const minMaxSizeBytes = 1 << 20
 
 // Store is a [store.Store] in one file. It is safe for concurrent use.
 type Store struct {
-	path   string
-	db     *bbolt.DB
-	log    *slog.Logger
-	epoch  string
-	key    []byte
-	writer writer
+	path    string
+	db      *bbolt.DB
+	log     *slog.Logger
+	epoch   string
+	key     []byte
+	writer  writer
+	commits commits
 
 	closed atomic.Bool
 	// failed is the commit error after which the file cannot be trusted.
@@ -127,6 +128,10 @@ func open(path string, options *Options) (*Store, error) {
 // serve makes a store of an open file.
 func serve(path string, db *bbolt.DB, o Options) (*Store, error) {
 	s := &Store{path: path, db: db, log: o.Logger, readers: map[*time.Time]struct{}{}}
+	// What a kill left written is seen from now on, and must not be lost any more.
+	if err := guard(db.Sync); err != nil {
+		return nil, err
+	}
 	if err := guard(s.load); err != nil {
 		return nil, err
 	}
@@ -308,9 +313,19 @@ func (s *Store) viewTx(ctx context.Context, f func(*bbolt.Tx) error) error {
 		delete(s.readers, &began)
 		s.readersMu.Unlock()
 	}()
+	var id int
 	err := guard(func() error {
-		return s.db.View(f)
+		return s.db.View(func(tx *bbolt.Tx) error {
+			id = tx.ID()
+			return f(tx)
+		})
 	})
+	if waited := s.commits.await(ctx, id); waited != nil {
+		return waited
+	}
+	if failed := s.failed.Load(); failed != nil {
+		return *failed
+	}
 	switch {
 	case errors.Is(err, berrors.ErrDatabaseNotOpen):
 		return store.ErrClosed

@@ -262,6 +262,8 @@ func (w *writer) apply(tx *bbolt.Tx, ops []*write) (changed bool, bad *write) {
 // commitAll commits tx, which has the changes of ops.
 func (w *writer) commitAll(tx *bbolt.Tx, ops []*write) {
 	id := tx.ID()
+	w.store.commits.begin(id)
+	defer w.store.commits.end()
 	if err := guard(func() error { return w.commit(tx) }); err != nil {
 		w.rollback(tx)
 		answer(ops, w.judge(err, id))
