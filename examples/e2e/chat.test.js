@@ -251,6 +251,10 @@ test('a message that is refused says why, and can be sent again or discarded', a
   await server.call('wes', 'member.remove', { conversation: id, users: ['xena'] });
   await network.mend();
   await x.page.getByRole('heading', { name: 'This conversation is not here' }).waitFor({ timeout: 20_000 });
+  // Not before the message was refused.
+  const sent = () => network.asked.some((r) => r.method === 'message.send' && JSON.stringify(r.params).includes('"mine"'));
+  for (let i = 0; i < 100 && !sent(); i++) await x.page.waitForTimeout(50);
+  await x.page.waitForTimeout(200);
   await server.call('wes', 'member.add', { conversation: id, users: ['xena'] });
   await x
     .message('mine')

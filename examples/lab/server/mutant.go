@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -17,9 +18,9 @@ func mutate(c *im.Config, promise string) error {
 	switch promise {
 	case "":
 	case "ack":
-		c.Store = &hasty{Store: c.Store, seq: map[string]int64{}, given: map[key]given{}}
+		c.Store = &hasty{Store: c.Store, given: map[key]given{}}
 	case "publish":
-		h := &hasty{Store: c.Store, seq: map[string]int64{}, given: map[key]given{}}
+		h := &hasty{Store: c.Store, given: map[key]given{}}
 		c.Store = h
 		c.Middleware = append(c.Middleware, h.patient)
 	case "seq":
@@ -36,28 +37,36 @@ type key struct{ from, clientID string }
 
 func keyOf(m *store.Message) key { return key{m.From, m.ClientID} }
 
-// hasty answers an append with the seq that it will probably get, and commits
-// it a little later.
+// hasty answers an append with the seq that it will get, and commits it a little
+// later: one batch at a time, so that it is right as long as nothing happens.
 type hasty struct {
 	store.Store
 	mu    sync.Mutex
-	seq   map[string]int64
 	last  chan struct{}
 	given map[key]given
 }
 
 type given struct {
 	answer    store.Appended
+	as        store.Fingerprint
 	committed chan struct{}
 }
 
 func (h *hasty) Append(ctx context.Context, items []store.Append) ([]store.Appended, error) {
 	h.mu.Lock()
+	before := h.last
+	h.mu.Unlock()
+	if before != nil {
+		<-before
+	}
+	h.mu.Lock()
 	defer h.mu.Unlock()
 	items = append([]store.Append(nil), items...) // the caller's, once this returns
-	before, done := h.last, make(chan struct{})
+	done := make(chan struct{})
 	h.last = done
 	answers := make([]store.Appended, len(items))
+	seq := map[string]int64{}
+	var later []store.Append // what was answered, whoever is removed meanwhile
 	for i := range items {
 		items[i].Message.Content = bytes.Clone(items[i].Message.Content)
 		m := items[i].Message
@@ -66,33 +75,42 @@ func (h *hasty) Append(ctx context.Context, items []store.Append) ([]store.Appen
 			answers[i].Err = store.ErrNotMember
 			continue
 		}
-		if r, err := h.Lookup(ctx, m.From, m.ClientID, items[i].Fingerprint); err == nil {
+		r, err := h.Lookup(ctx, m.From, m.ClientID, items[i].Fingerprint)
+		if errors.Is(err, store.ErrConflict) {
+			answers[i].Err = err
+			continue
+		}
+		if err == nil {
 			m.Seq, m.Rev, m.Born, m.Count, m.ID = r.Seq, r.Rev, r.Rev, r.Count, r.ID
 			answers[i] = store.Appended{Receipt: r, Duplicate: true, Message: m, Conversation: head}
 			continue
 		}
-		if g, repeated := h.given[keyOf(&m)]; repeated {
+		if g, repeated := h.given[keyOf(&m)]; repeated && g.committed == done {
+			if g.as != items[i].Fingerprint {
+				answers[i].Err = store.ErrConflict
+				continue
+			}
 			answers[i] = g.answer
 			answers[i].Duplicate = true
 			continue
 		}
-		h.seq[m.Conversation] = max(h.seq[m.Conversation], head.Seq) + 1
-		m.Seq = h.seq[m.Conversation]
+		seq[m.Conversation] = max(seq[m.Conversation], head.Seq) + 1
+		m.Seq = seq[m.Conversation]
 		m.Rev, m.Born, m.Count = m.Seq, m.Seq, m.Seq
+		head.Seq, head.Rev, head.Count = m.Seq, m.Seq, m.Seq
 		answers[i] = store.Appended{
 			Receipt:      store.Receipt{Conversation: m.Conversation, Seq: m.Seq, Rev: m.Seq, Count: m.Seq, ID: m.ID, Time: m.Time},
 			Message:      m,
 			Conversation: head,
 		}
-		h.given[keyOf(&m)] = given{answers[i], done}
+		items[i].As = store.AsHost
+		later = append(later, items[i])
+		h.given[keyOf(&m)] = given{answers[i], items[i].Fingerprint, done}
 	}
 	go func() {
 		defer close(done)
-		if before != nil {
-			<-before
-		}
 		time.Sleep(20 * time.Millisecond)
-		_, _ = h.Store.Append(context.Background(), items)
+		_, _ = h.Store.Append(context.Background(), later)
 	}()
 	return answers, nil
 }
