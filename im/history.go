@@ -39,7 +39,7 @@ func (s *server) listMessages(ctx context.Context, op *Op, p *wire.ListParams) (
 	}
 	return &wire.ListResult{
 		Messages: toWireMessages(page.Messages), From: page.From, To: page.To,
-		FirstSeq: page.FirstSeq, Rev: page.Conversation.Rev, More: page.More,
+		FirstSeq: page.Conversation.Pruned + 1, Rev: page.Conversation.Rev, More: page.More,
 	}, nil
 }
 

@@ -75,6 +75,7 @@ type Conversation struct {
 	Count     int64
 	AllCount  int64 // messages that mention all, as Count counts messages
 
+	Pruned      int64 // messages up to this seq are gone; 0: none
 	SettingsRev int64 // the rev of the last change of Settings; 0: never changed
 	Members     int   // active member rows
 	Class       TopicClass
@@ -159,6 +160,15 @@ type Message struct {
 	Recalled     *Recall
 }
 
+// Bury makes a tombstone of a message: what answers its repetition, and tells
+// nothing else.
+func (m *Message) Bury() {
+	*m = Message{
+		Conversation: m.Conversation, Seq: m.Seq, Rev: m.Born, Born: m.Born, Count: m.Count, AllCount: m.AllCount,
+		ID: m.ID, ClientID: m.ClientID, From: m.From, Time: m.Time, Type: m.Type,
+	}
+}
+
 // NewConversation asks Create for a conversation.
 type NewConversation struct {
 	ID       string
@@ -220,7 +230,8 @@ type Appended struct {
 	Opened bool
 	// Conversation is the head after the item.
 	Conversation Conversation
-	// Message is the row as stored, for a Duplicate in its present state.
+	// Message is the row as stored, for a Duplicate in its present state: the
+	// tombstone of a pruned one has no content.
 	Message Message
 	// Err: ErrNotFound, ErrNotMember, ErrConflict, ErrFull, ErrInvalid.
 	Err error
@@ -232,8 +243,29 @@ type Amended struct {
 	Conversation Conversation
 }
 
-// MessagesQuery asks for a page of at most Limit seqs; those that expired are
-// absent from it and not made up for.
+// PruneQuery asks Prune for the end of old messages.
+type PruneQuery struct {
+	Conversation string
+	// Before: messages of an earlier Time go, up to the first that is not.
+	Before Millis
+	// Forget: of those that are gone and of an earlier Time not even a tombstone
+	// stays, up to the first that is not, so that a repetition would be stored
+	// anew. Who promises to recognise one for 30 days lets it be 30 days ago.
+	Forget Millis
+	// Limit is the most messages that the call may work on; at least 1.
+	Limit int
+}
+
+// Pruned is the answer of Prune.
+type Pruned struct {
+	Conversation Conversation
+	Messages     int // that became unreadable
+	// More tells that Limit was reached: there may be more.
+	More bool
+}
+
+// MessagesQuery asks for a page of at most Limit seqs, of those that were not
+// pruned; those that expired are absent from it and not made up for.
 type MessagesQuery struct {
 	Conversation string
 	Anchor       Anchor
@@ -261,7 +293,6 @@ const (
 type MessagesPage struct {
 	Messages     []Message
 	From, To     int64
-	FirstSeq     int64 // the first seq that is readable at all; 1 where nothing was pruned
 	Conversation Conversation
 	// More tells that there is more in the direction of the page: older for
 	// Newest and Before, newer for After, either for Around.

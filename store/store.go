@@ -76,6 +76,10 @@ type Store interface {
 	// left. An unknown id is ErrNotFound.
 	Conversation(ctx context.Context, id, user string) (Conversation, *Member, error)
 
+	// Conversations lists heads whose id is greater than after, ascending by id:
+	// limit of them, or fewer at the end.
+	Conversations(ctx context.Context, after string, limit int) ([]Conversation, error)
+
 	// Configure changes the shared settings of a conversation and takes a rev.
 	// change is called inside the transaction, perhaps more than once, and
 	// must depend on its argument only; its error is returned as it is and
@@ -107,6 +111,15 @@ type Store interface {
 	// Count, AllCount, ID, From, ClientID and Time stay whatever change does.
 	// change is called as in Configure. A row that does not exist is ErrNotFound.
 	Amend(ctx context.Context, conversation string, seq int64, change func(*Message) error) (Amended, error)
+
+	// Prune forgets messages from the beginning of a conversation, which takes
+	// neither a rev nor a version of the head: seq and count go on as if they were
+	// there, Conversation.Pruned tells up to where nothing is readable any more,
+	// and all methods answer as for a message that is absent. A member's Seen and
+	// SeenAll are never less than the counts of the last one that went. Of what
+	// is pruned a tombstone stays, its clientId and receipt, which still answers
+	// Append and Lookup; see PruneQuery.Forget.
+	Prune(ctx context.Context, q PruneQuery) (Pruned, error)
 
 	// Messages reads a range of a conversation's messages, ascending by seq.
 	// It does not check membership.
@@ -158,7 +171,8 @@ type Store interface {
 	// carries the current state of its object. Every append, amendment and
 	// change of settings is one change, and so is every member row that
 	// ChangeMembers changed; a creation is one, its first members included.
-	// Markers and own settings are none. Expiry is not looked at.
+	// Markers and own settings are none, and neither is a pruned message or
+	// anything that happened to it. Expiry is not looked at.
 	Feed(ctx context.Context, after Position, limit int) ([]Change, error)
 
 	Records
@@ -189,7 +203,8 @@ type Info struct {
 type Fingerprint [16]byte
 
 // Receipt is what a write that carried a clientId stored. It stays the same
-// for as long as the row exists, also after an edit, a mute or a leave.
+// for as long as the row or its tombstone exists, also after an edit, a mute or
+// a leave.
 type Receipt struct {
 	Conversation string
 	// Seq and what follows are zero where the write created a conversation.

@@ -63,6 +63,21 @@ func ValidateAcquainted(user string, others []string) error {
 	return first(ValidateUser(user), each(others, ValidateUser))
 }
 
+// ValidateConversations checks the arguments of Store.Conversations.
+func ValidateConversations(after string, limit int) error {
+	return first(checkBytes("after", after, 0, MaxConversationBytes), checkFrom("limit", int64(limit), 1))
+}
+
+// Validate checks what does not depend on the store's content.
+func (q *PruneQuery) Validate() error {
+	return first(
+		ValidateConversation(q.Conversation),
+		checkFrom("before", int64(q.Before), 0),
+		checkFrom("forget", int64(q.Forget), 0),
+		checkFrom("limit", int64(q.Limit), 1),
+	)
+}
+
 // ValidateFeed checks the arguments of Store.Feed.
 func ValidateFeed(after Position, limit int) error {
 	return first(checkFrom("position", int64(after), 0), checkFrom("limit", int64(limit), 1))

@@ -106,6 +106,7 @@ func (b *batch) head(number uint32) (*head, error) {
 func (b *batch) member(h *head, user string) (*store.Member, error) {
 	id := memberID{h.number, user}
 	if m := b.members[id]; m != nil {
+		h.raise(m)
 		return m, nil
 	}
 	m, err := b.reader.member(h, user)

@@ -56,14 +56,17 @@ type checker struct {
 	problems []error
 
 	conversations map[uint32]*tally
+	holes         uint64 // in the log
 	// How many entries the other buckets must have.
 	requests, blocks, edits, members int
 }
 
 // tally is what the log says about a conversation.
 type tally struct {
-	head    // Seq, Count, AllCount, block and last are built anew
-	revs    int64
+	head          // Seq, Count, AllCount, block and last are built anew
+	revs    int64 // counted
+	born    int64 // of the last message
+	stored  *head
 	visited bool
 }
 
@@ -102,10 +105,11 @@ func (c *checker) checkLog() (err error) {
 	}
 	var position uint64
 	err = c.each(bucketLog, func(k, row []byte) error {
-		position++
-		if !bytes.Equal(k, logKey(position)) {
-			return fmt.Errorf("expected position %d", position)
+		if len(k) != 8 {
+			return errRowShape
 		}
+		c.holes += binary.BigEndian.Uint64(k) - position - 1
+		position = binary.BigEndian.Uint64(k)
 		n, err := decodeEntry(row)
 		if err != nil {
 			return err
@@ -116,8 +120,8 @@ func (c *checker) checkLog() (err error) {
 		}
 		return c.checkEntry(t, n, position, row)
 	})
-	if err == nil && position != c.state.position {
-		c.report("log ends at %d, state says %d", position, c.state.position)
+	if c.holes += c.state.position - position; err == nil && c.holes != c.state.removed {
+		c.report("log lacks %d entries, state says %d", c.holes, c.state.removed)
 	}
 	return err
 }
@@ -125,7 +129,10 @@ func (c *checker) checkLog() (err error) {
 func (c *checker) checkEntry(t *tally, n entry, position uint64, row []byte) error {
 	switch n.kind {
 	case store.ConversationCreated:
-		c.conversations[n.number] = &tally{}
+		var err error
+		if c.conversations[n.number], err = c.begin(n.number); err != nil {
+			return err
+		}
 		if n.clientID == "" {
 			return nil
 		}
@@ -134,7 +141,7 @@ func (c *checker) checkEntry(t *tally, n entry, position uint64, row []byte) err
 		t.revs++
 	case store.MessageAmended:
 		t.revs++
-		if n.seq > t.Seq {
+		if n.seq > max(t.Seq, t.stored.Pruned) {
 			return fmt.Errorf("amends seq %d before it is there", n.seq)
 		}
 	case store.MemberChanged:
@@ -148,22 +155,54 @@ func (c *checker) checkEntry(t *tally, n entry, position uint64, row []byte) err
 	return nil
 }
 
+// begin begins a tally after what was forgotten of a conversation.
+func (c *checker) begin(number uint32) (*tally, error) {
+	h, err := c.reader.head(number)
+	if err != nil {
+		return nil, err
+	}
+	t := &tally{stored: h}
+	t.Seq, t.Count, t.AllCount = h.forgotten, h.buried.count, h.buried.allCount
+	if h.forgotten == h.Seq {
+		t.last = h.last
+	}
+	// The index still has those who share a block with one that is left.
+	if rows := c.positions(h); h.forgotten%blockSeqs > 0 {
+		if _, err := rows.at(h.forgotten); err != nil {
+			return nil, err
+		}
+		for i, position := range rows.seqs[:h.forgotten%blockSeqs] {
+			t.Seq = h.forgotten - h.forgotten%blockSeqs + int64(i) + 1
+			t.index(position)
+		}
+	}
+	return t, nil
+}
+
 func (c *checker) checkMessage(t *tally, number uint32, position uint64, row []byte) error {
 	m, _, err := decodeMessage("", row)
 	if err != nil {
 		return err
 	}
 	t.Seq++
+	if h := t.stored; h.Pruned > 0 && m.Seq == h.forgotten+1 && m.Seq <= h.Pruned {
+		t.Count, t.AllCount = m.Count, m.AllCount // of the one before nothing is known
+	}
+	exact := t.stored.Pruned == 0 // else some of what took a rev is gone
 	switch {
 	case m.Seq != t.Seq:
 		return fmt.Errorf("conversation %d: seq %d follows %d", number, m.Seq, t.Seq-1)
-	case m.Born != t.revs:
+	case exact && m.Born != t.revs, m.Born <= t.born, m.Born > t.stored.Rev:
 		return fmt.Errorf("conversation %d seq %d: born %d, the log counts %d", number, m.Seq, m.Born, t.revs)
 	case m.Count < t.Count || m.Count > t.Count+1 || m.AllCount < t.AllCount || m.AllCount > t.AllCount+1:
 		return fmt.Errorf("conversation %d seq %d: count %d/%d follows %d/%d", number, m.Seq, m.Count, m.AllCount, t.Count, t.AllCount)
 	case m.Rev < m.Born:
 		return fmt.Errorf("conversation %d seq %d: rev %d before born %d", number, m.Seq, m.Rev, m.Born)
+	case m.Seq == t.stored.Pruned && (m.Count != t.stored.buried.count || m.AllCount != t.stored.buried.allCount):
+		return fmt.Errorf("conversation %d: pruned up to count %d/%d, the log says %d/%d", number,
+			t.stored.buried.count, t.stored.buried.allCount, m.Count, m.AllCount)
 	}
+	t.born = m.Born
 	t.Count, t.AllCount = m.Count, m.AllCount
 	if full := t.index(position); full != nil {
 		c.blocks++
@@ -241,7 +280,7 @@ func (c *checker) checkHead(h *head) error {
 		return fmt.Errorf("name %q is number %d: %w", h.ID, number, err)
 	}
 	switch {
-	case h.Seq != t.Seq || h.Rev != t.revs || h.Count != t.Count || h.AllCount != t.AllCount:
+	case h.Seq != t.Seq || h.Rev < t.revs || h.Pruned == 0 && h.Rev != t.revs || h.Count != t.Count || h.AllCount != t.AllCount:
 		return fmt.Errorf("seq %d rev %d count %d/%d, the log counts %d, %d, %d/%d",
 			h.Seq, h.Rev, h.Count, h.AllCount, t.Seq, t.revs, t.Count, t.AllCount)
 	case h.last != t.last || !bytes.Equal(h.block, t.block):

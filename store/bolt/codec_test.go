@@ -81,7 +81,7 @@ func FuzzHeadAndMemberRow(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(*record, r) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, record, r)
 		}
-		st := state{n, uint64(n), uint32(n), n}
+		st := state{n, uint64(n), uint32(n), n, 7}
 		if again, err := decodeState(st.encode()); err != nil || again != st {
 			t.Fatalf("%v: got %+v, want %+v", err, again, st)
 		}

@@ -116,6 +116,32 @@ func (s *Store) Conversation(ctx context.Context, id, user string) (store.Conver
 	return c, m, nil
 }
 
+// Conversations lists heads by id. See store.Store.
+func (s *Store) Conversations(ctx context.Context, after string, limit int) ([]store.Conversation, error) {
+	if err := store.ValidateConversations(after, limit); err != nil {
+		return nil, err
+	}
+	var list []store.Conversation
+	err := s.view(ctx, func(r reader) error {
+		c := r.bucket(bucketNames).Cursor()
+		for k, _ := c.Seek([]byte(after)); k != nil && len(list) < limit; k, _ = c.Next() {
+			if string(k) == after {
+				continue
+			}
+			h, err := r.headByID(string(k))
+			if err != nil {
+				return err
+			}
+			list = append(list, h.Conversation)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
 // Configure changes the shared settings. See store.Store.
 func (s *Store) Configure(ctx context.Context, conversation string, change func(*store.Settings) error) (store.Conversation, error) {
 	if err := store.ValidateConversation(conversation); err != nil {

@@ -35,6 +35,9 @@ func (s *Store) Feed(ctx context.Context, after store.Position, limit int) ([]st
 				}
 				heads[n.number] = h
 			}
+			if n.seq > 0 && n.seq <= h.Pruned {
+				continue
+			}
 			change, err := r.change(h, n, row)
 			if err != nil {
 				return err

@@ -23,7 +23,7 @@ func (s *Store) Amend(ctx context.Context, conversation string, seq int64, chang
 		if err != nil {
 			return err
 		}
-		if seq > h.Seq {
+		if seq > h.Seq || seq <= h.Pruned {
 			return fmt.Errorf("bolt: message %d of %q: %w", seq, conversation, store.ErrNotFound)
 		}
 		rows := b.messages(h)
@@ -75,8 +75,10 @@ func (s *Store) Messages(ctx context.Context, q store.MessagesQuery) (store.Mess
 		if err != nil {
 			return err
 		}
-		page = store.MessagesPage{FirstSeq: 1, Conversation: h.Conversation}
-		page.From, page.To, page.More = pageRange(&q, h.Seq)
+		page = store.MessagesPage{Conversation: h.Conversation}
+		q.Seq = max(0, q.Seq-h.Pruned) // what is left is numbered as if it were all
+		from, to, more := pageRange(&q, h.Seq-h.Pruned)
+		page.From, page.To, page.More = from+h.Pruned, to+h.Pruned, more
 		page.Messages, err = r.messages(h).visible(page.From, page.To, q.Now)
 		return err
 	})
@@ -181,15 +183,16 @@ func (r reader) changes(h *head, q *store.ChangesQuery, page *store.ChangesPage)
 // bornAfter finds the first seq whose Born is above rev, by halving.
 func (m *messagesOf) bornAfter(rev int64) (int64, error) {
 	var err error
-	n := sort.Search(int(m.h.Seq), func(i int) bool {
+	first := m.h.Pruned + 1
+	n := sort.Search(int(m.h.Seq-m.h.Pruned), func(i int) bool {
 		if err != nil {
 			return true
 		}
 		var c messageCounters
-		c, err = m.counters(int64(i) + 1)
+		c, err = m.counters(first + int64(i))
 		return c.born > rev
 	})
-	return int64(n) + 1, err
+	return first + int64(n), err
 }
 
 // bornCursor yields messages in ranges of seqs that were never amended; a seq

@@ -36,7 +36,7 @@ func (b *batch) mark(q *store.Mark) (store.Marked, error) {
 	moved := read > m.Read || delivered > m.Delivered
 	if moved {
 		seen, seenAll := m.Seen, m.SeenAll
-		if read > m.Read {
+		if read > m.Read && read > h.Pruned {
 			c, err := b.messages(h).counters(read)
 			if err != nil {
 				return store.Marked{}, err

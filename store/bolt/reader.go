@@ -68,7 +68,14 @@ func (r reader) member(h *head, user string) (*store.Member, error) {
 	if err != nil {
 		return nil, damaged(bucketConversations, key, err)
 	}
+	h.raise(m)
 	return m, nil
+}
+
+// raise lets a member have seen what was pruned. His row says so when something
+// else changes it.
+func (h *head) raise(m *store.Member) {
+	m.Seen, m.SeenAll = max(m.Seen, h.buried.count), max(m.SeenAll, h.buried.allCount)
 }
 
 // eachMember calls f with every member row from user after on, until it
@@ -86,6 +93,7 @@ func (r reader) eachMember(h *head, after string, f func(*store.Member) bool) er
 		if err != nil {
 			return damaged(bucketConversations, k, err)
 		}
+		h.raise(m)
 		if !f(m) {
 			return nil
 		}

@@ -12,6 +12,7 @@ type state struct {
 	position       uint64 // of the newest log entry
 	numbers        uint32 // of conversations given out
 	recordRevision int64
+	removed        uint64 // entries that the log had
 }
 
 func (s *state) encode() []byte {
@@ -20,6 +21,9 @@ func (s *state) encode() []byte {
 	e.uint(s.position)
 	e.uint(uint64(s.numbers))
 	e.count(s.recordRevision)
+	if s.removed > 0 {
+		e.uint(s.removed)
+	}
 	return e.seal()
 }
 
@@ -29,6 +33,11 @@ func decodeState(row []byte) (state, error) {
 	number := d.uint()
 	s.numbers = uint32(number)
 	s.recordRevision = d.count()
+	if len(d.b) > 0 {
+		if s.removed = d.uint(); s.removed == 0 {
+			d.fail()
+		}
+	}
 	if number > 1<<32-1 {
 		d.fail()
 	}
@@ -44,6 +53,14 @@ type head struct {
 	// as it is, each other as the distance from the one before, all varints.
 	block []byte
 	last  uint64 // position of the newest message
+	// buried is what only a conversation has of which something was pruned.
+	buried
+}
+
+// buried tells of the messages that were pruned, besides Conversation.Pruned.
+type buried struct {
+	forgotten       int64 // up to this seq not even a tombstone is left
+	count, allCount int64 // of the last that was pruned
 }
 
 // encode begins with the version and the id, which sync reads alone.
@@ -67,6 +84,12 @@ func (h *head) encode() []byte {
 	e.count(int64(h.owners))
 	e.uint(h.last)
 	e.bytes(h.block)
+	if h.Pruned > 0 {
+		e.count(h.Pruned)
+		e.count(h.forgotten)
+		e.count(h.buried.count)
+		e.count(h.buried.allCount)
+	}
 	return e.seal()
 }
 
@@ -92,6 +115,13 @@ func decodeHead(number uint32, row []byte) (*head, error) {
 	h.owners = int(d.count())
 	h.last = d.uint()
 	h.block = d.bytes()
+	if len(d.b) > 0 {
+		h.Pruned = d.count()
+		h.buried = buried{forgotten: d.count(), count: d.count(), allCount: d.count()}
+		if h.Pruned == 0 || h.Pruned > h.Seq || h.forgotten > h.Pruned {
+			d.fail()
+		}
+	}
 	if class > 255 {
 		d.fail()
 	}

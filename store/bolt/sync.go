@@ -111,7 +111,7 @@ func (r reader) syncRow(q *store.SyncQuery, f syncCandidate) (store.SyncRow, err
 		row.Conversation = store.Conversation{ID: h.ID, Kind: h.Kind}
 		return row, nil
 	}
-	if h.Seq > 0 {
+	if h.Seq > h.Pruned {
 		last, _, err := r.messages(h).get(h.Seq)
 		if err != nil {
 			return row, err

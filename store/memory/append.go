@@ -14,7 +14,8 @@ func (r request) conflict() error {
 	return fmt.Errorf("memory: clientId %q of %q: %w", r.clientID, r.from, store.ErrConflict)
 }
 
-// answer is what a request stored. It is never changed or removed.
+// answer is what a request stored. It is never changed, and removed with the
+// last of its message only.
 type answer struct {
 	fingerprint store.Fingerprint
 	receipt     store.Receipt
@@ -156,7 +157,7 @@ func (s *Store) Amend(ctx context.Context, id string, seq int64, change func(*st
 	if err != nil {
 		return store.Amended{}, err
 	}
-	if seq > c.head.Seq {
+	if seq > c.head.Seq || seq <= c.head.Pruned {
 		return store.Amended{}, fmt.Errorf("memory: message %d of %q: %w", seq, id, store.ErrNotFound)
 	}
 	was := c.messages[seq-1]

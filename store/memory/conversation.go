@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"example.com/h5im/store"
 )
@@ -75,6 +77,25 @@ func (s *Store) Conversation(ctx context.Context, id, user string) (store.Conver
 		return store.Conversation{}, nil, err
 	}
 	return copyHead(c.head), copyMember(c.members[user]), nil
+}
+
+// Conversations implements store.Store.
+func (s *Store) Conversations(ctx context.Context, after string, limit int) ([]store.Conversation, error) {
+	if err := store.ValidateConversations(after, limit); err != nil {
+		return nil, err
+	}
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	ids := slices.Sorted(maps.Keys(s.conversations))
+	var list []store.Conversation
+	for _, id := range ids {
+		if id > after && len(list) < limit {
+			list = append(list, copyHead(s.conversations[id].head))
+		}
+	}
+	return list, nil
 }
 
 // Configure implements store.Store.

@@ -24,9 +24,14 @@ func (s *Store) Feed(ctx context.Context, after store.Position, limit int) ([]st
 	}
 	defer s.mu.Unlock()
 	begin := int(min(int64(after), int64(len(s.feed))))
-	end := begin + min(limit, len(s.feed)-begin)
 	var changes []store.Change
-	for i, e := range s.feed[begin:end] {
+	for i, e := range s.feed[begin:] {
+		if len(changes) == limit {
+			break
+		}
+		if e.seq > 0 && e.seq <= e.conversation.head.Pruned {
+			continue
+		}
 		head := copyHead(e.conversation.head)
 		change := store.Change{
 			Position: store.Position(begin + i + 1), Kind: e.kind, Conversation: head.ID, Head: &head,

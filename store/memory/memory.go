@@ -49,8 +49,10 @@ var _ store.Store = (*Store)(nil)
 // conversation is one conversation with all that is in it.
 type conversation struct {
 	head     store.Conversation
-	messages []*store.Message         // seq 1 is at 0
+	messages []*store.Message         // seq 1 is at 0; nil where not even a tombstone is left
 	members  map[string]*store.Member // ended ones too
+	// forgotten is the seq up to which not even a tombstone is left.
+	forgotten int64
 }
 
 // New makes an empty store. The options may be nil.

@@ -21,10 +21,13 @@ func (s *Store) Messages(ctx context.Context, q store.MessagesQuery) (store.Mess
 	if err != nil {
 		return store.MessagesPage{}, err
 	}
-	page := store.MessagesPage{FirstSeq: 1, Conversation: copyHead(c.head)}
-	newest := c.head.Seq
-	page.From, page.To = span(q, newest)
-	older, newer := page.From > 1, page.To < newest
+	page := store.MessagesPage{Conversation: copyHead(c.head)}
+	// What is left is numbered as if it were all.
+	gone, newest := c.head.Pruned, c.head.Seq
+	q.Seq = max(0, q.Seq-gone)
+	page.From, page.To = span(q, newest-gone)
+	page.From, page.To = page.From+gone, page.To+gone
+	older, newer := page.From > gone+1, page.To < newest
 	switch q.Anchor {
 	case store.Newest, store.Before:
 		page.More = older
@@ -76,7 +79,7 @@ func (s *Store) Changes(ctx context.Context, q store.ChangesQuery) (store.Change
 	}
 	var changed []*store.Message
 	for _, m := range c.messages {
-		if m.Rev > q.Rev && !m.Expired(q.Now) && (q.Within == nil || within(m.Seq, q.Within)) {
+		if m != nil && m.Seq > c.head.Pruned && m.Rev > q.Rev && !m.Expired(q.Now) && (q.Within == nil || within(m.Seq, q.Within)) {
 			changed = append(changed, m)
 		}
 	}

@@ -24,7 +24,7 @@ func (s *Store) Mark(ctx context.Context, mark store.Mark) (store.Marked, error)
 	moved := read > m.Read || delivered > m.Delivered
 	if moved {
 		version := s.commitLocked()
-		if read > m.Read {
+		if read > m.Read && read > c.head.Pruned {
 			last := c.messages[read-1]
 			m.Seen, m.SeenAll = max(m.Seen, last.Count), max(m.SeenAll, last.AllCount)
 		}

@@ -56,7 +56,7 @@ func (c *conversation) syncRow(q *store.SyncQuery) *store.SyncRow {
 		return row
 	}
 	row.Conversation = copyHead(c.head)
-	if c.head.Seq > 0 {
+	if c.head.Seq > c.head.Pruned {
 		if last := c.messages[c.head.Seq-1]; !last.Expired(q.Now) {
 			row.Last = copyMessage(last)
 		}

@@ -33,7 +33,9 @@ func (c *caller) pickCall(n int) call {
 		return c.setOwn()
 	case n < 66:
 		return c.writeRecords()
-	case n < 69:
+	case n < 68:
+		return c.prune() // no member of a group: it may answer from before its turn
+	case n < 70:
 		id, user := c.conversation(), c.user()
 		return calling("Conversation", []any{id, user}, func(s store.Store) (string, error) {
 			head, m, err := s.Conversation(c.ctx, id, user)
@@ -60,8 +62,14 @@ func (c *caller) pickCall(n int) call {
 			q.AfterVersion, q.AfterID = c.at(), c.conversation()
 		}
 		return c.sync(q)
-	case n < 93:
+	case n < 92:
 		return c.acquainted(c.user(), c.someUsers(4))
+	case n < 93:
+		after, limit := pick(c, "", c.conversation()), c.limit()
+		return calling("Conversations", []any{after, limit}, func(s store.Store) (string, error) {
+			heads, err := s.Conversations(c.ctx, after, limit)
+			return text(heads), err
+		})
 	case n < 95:
 		return c.feed(store.Position(c.at()), c.limit())
 	case n < 97:
@@ -109,6 +117,18 @@ func (c *caller) create() call {
 	return calling("Create", []any{n}, func(s store.Store) (string, error) {
 		created, err := s.Create(c.ctx, n)
 		return text(created), err
+	})
+}
+
+// prune takes little, so that something is left to all others.
+func (c *caller) prune() call {
+	q := store.PruneQuery{
+		Conversation: c.conversation(), Before: pick(c, c.time(), math.MaxInt64), Forget: pick(c, c.time(), math.MaxInt64),
+		Limit: seldom(c, 1+c.IntN(9), c.limit()),
+	}
+	return calling("Prune", []any{q}, func(s store.Store) (string, error) {
+		pruned, err := s.Prune(c.ctx, q)
+		return text(pruned), err
 	})
 }
 

@@ -53,6 +53,11 @@ func (e *env) methods() []method {
 			_, err := e.Amend(ctx, "c", 1, func(*store.Message) error { return nil })
 			return err
 		}},
+		{"Prune", func(ctx context.Context) error {
+			_, err := e.Prune(ctx, store.PruneQuery{Conversation: "c", Limit: 1})
+			return err
+		}},
+		{"Conversations", func(ctx context.Context) error { _, err := e.Conversations(ctx, "", 1); return err }},
 		{"Messages", func(ctx context.Context) error {
 			_, err := e.Messages(ctx, store.MessagesQuery{Conversation: "c", Limit: 1})
 			return err

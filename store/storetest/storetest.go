@@ -63,6 +63,7 @@ func Run(t *testing.T, h Harness) {
 		{"unread", unreadCases},
 		{"sync", syncCases},
 		{"feed", feedCases},
+		{"prune", pruneCases},
 		{"records", recordsCases},
 		{"contract", contractCases},
 	}
