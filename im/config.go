@@ -53,6 +53,13 @@ type Config struct {
 	// session, give or take a tenth, with the credentials that it came with. One
 	// that it refuses is treated as expired; any other error leaves it. 0: never.
 	Revalidate time.Duration
+	// Retention says how long the messages of a conversation are kept, by what the
+	// host knows of it: its Kind, its ID, its Ext. 0: for ever. Older ones go for
+	// good, within two hours and a few at a time: out of the history, the unread
+	// counts, the store and its feed, so that a Tail that far behind never sees
+	// them. No event tells of it. A clock that was set puts it off, and so does one
+	// by which the server was off for days: for a day. nil: everything is kept.
+	Retention func(*Conversation) time.Duration
 	// DrainWindow is over how long Shutdown spreads its goaways, so that the
 	// other nodes of a cluster get the clients one by one. Until then it serves
 	// those who are here. 0: all at once, right for a server that is alone.

@@ -70,6 +70,9 @@ func toWireConversation(c *store.Conversation, m *store.Member, user string, use
 		ID: c.ID, Kind: string(c.Kind), Title: c.Title, Ext: c.Ext, Creator: c.Creator, CreatedAt: int64(c.CreatedAt),
 		Seq: c.Seq, Rev: c.Rev, MemberRev: c.MemberRev, Members: c.Members, Count: c.Count, AllCount: c.AllCount,
 	}
+	if c.Pruned > 0 {
+		w.FirstSeq = c.Pruned + 1
+	}
 	if m != nil {
 		w.Role, w.Own, w.Seen, w.SeenAll, w.ReadSeq = string(m.Role), m.Own, m.Seen, m.SeenAll, m.Read
 		w.Unread, w.MentionsUnread = m.Unread(c), max(0, c.AllCount-m.SeenAll)

@@ -186,7 +186,7 @@ func (s *server) checkReply(ctx context.Context, op *Op, conversation string, se
 		return err
 	case err != nil || !op.Host && !member.Active():
 		return ErrNotFound
-	case seq < 1 || seq > head.Seq:
+	case seq <= head.Pruned || seq > head.Seq:
 		return ErrInvalidArgument.With("replyTo is a seq of the same conversation").At("replyTo")
 	}
 	return nil

@@ -174,6 +174,9 @@ func New(c Config) (Server, error) {
 		return nil, err
 	}
 	s.serveTails()
+	if c.Retention != nil {
+		s.work.Go(s.keepRetention)
+	}
 	return s, nil
 }
 

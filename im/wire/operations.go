@@ -214,6 +214,7 @@ type Conversation struct {
 	Members   int    `json:"members"` // how many
 	Count     int64  `json:"count"`
 	AllCount  int64  `json:"allCount,omitempty"`
+	FirstSeq  int64  `json:"firstSeq,omitempty"` // the first that can be read; absent: 1
 
 	Role           string   `json:"role,omitempty"`
 	Own            int64    `json:"own"`
