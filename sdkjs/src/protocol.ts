@@ -33,6 +33,7 @@ export interface Conversation {
   creator?: string;
   draft?: string;
   ext?: JsonObject;
+  firstSeq?: number;
   id: string;
   kind: string;
   lastMessage?: Message;

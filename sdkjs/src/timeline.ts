@@ -64,7 +64,10 @@ export class Timeline {
     this.#core = core;
     // A conversation that was lost and is mine again.
     this.#off = core.emitter.on('conversations', ({ changed }) => {
-      if (changed.some((c) => c.id === conversation)) this.retry();
+      const mine = changed.find((c) => c.id === conversation);
+      if (!mine) return;
+      this.#begin(mine.firstSeq);
+      this.retry();
     });
     void this.restore();
   }
@@ -80,8 +83,9 @@ export class Timeline {
     if (this.#closed) return;
     const rev = replica.revOf(this.conversation);
     if (page && rev !== undefined && !this.loaded && life === this.#life) {
-      this.#firstSeq = page.firstSeq;
       this.page(page);
+      this.#begin(page.firstSeq);
+      this.#begin(replica.get(this.conversation)?.firstSeq);
       void replica.rewind(this.conversation, page.rev);
     } else this.retry();
   }
@@ -234,8 +238,8 @@ export class Timeline {
       const params = { conversation: this.conversation, ...where, limit };
       const page = await this.#core.connection.call('message.list', params);
       if (life !== this.#life) return;
-      this.#firstSeq = page.firstSeq;
       this.page(page, newest);
+      this.#begin(page.firstSeq);
       if (!page.more && this.#ranges[0]?.[0] === page.from) this.#firstSeq = page.from;
       for (const m of [...this.#fresh.values()].sort((a, b) => a.seq - b.seq)) this.merge(m);
     } finally {
@@ -245,6 +249,17 @@ export class Timeline {
       if (!this.loading) this.#fresh.clear();
       this.changed();
     }
+  }
+
+  /** Forgets what is before the first seq that the server keeps. */
+  #begin(firstSeq = 1): void {
+    if (firstSeq <= this.#firstSeq) return;
+    this.#firstSeq = firstSeq;
+    this.#ranges = this.#ranges.flatMap(([from, to]) =>
+      to < firstSeq ? [] : [[Math.max(from, firstSeq), to]],
+    );
+    for (const seq of this.#messages.keys()) if (seq < firstSeq) this.#messages.delete(seq);
+    this.changed();
   }
 
   #put(m: Message): void {

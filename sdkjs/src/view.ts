@@ -6,7 +6,7 @@ import type { Conversation, MarkResult, Message, OwnResult } from './protocol.js
 type Field = keyof Conversation;
 type Marker = NonNullable<Conversation['markers']>[number];
 
-const headFields: Field[] = ['rev', 'seq', 'count', 'allCount', 'title', 'ext'];
+const headFields: Field[] = ['rev', 'seq', 'count', 'allCount', 'firstSeq', 'title', 'ext'];
 const memberFields: Field[] = ['memberRev', 'members', 'role'];
 const ownFields: Field[] = ['own', 'seen', 'seenAll', 'readSeq', 'starred', 'archived', 'muteUntil', 'draft'];
 /** What an older answer must not turn back. */
@@ -48,6 +48,7 @@ export function mergeRow(c: Conversation, row: Conversation): Conversation {
   // A row that is newer in all corrects what was concluded from events out of their order.
   if (row.role && row.own >= c.own) next = take(next, row, ownFields, isNewer ? row : c);
   if (row.lastMessage) next.lastMessage = newest(c.lastMessage, row.lastMessage);
+  if (next.lastMessage && next.lastMessage.seq < (next.firstSeq ?? 1)) delete next.lastMessage;
   if (row.peer) next.peer = row.peer;
   return (row.markers ?? []).reduce(mergeReceipt, next);
 }

@@ -585,6 +585,23 @@ describe('the cache', () => {
     expect([timeline.error, shown(timeline.items)]).toEqual([null, ['1', '2', '3']]);
   });
 
+  it('forgets what the server no longer keeps, as soon as the list tells', async () => {
+    for (const content of ['1', '2', '3']) w.server.send('bob', { user: 'me' }, content);
+    let t = await online();
+    t.client.messages.timeline(direct);
+    await w.pass(2000);
+    t.kill();
+    w.server.prune(direct, 2);
+    w.server.send('bob', { user: 'me' }, '4');
+    t = t.again();
+    void t.client.init();
+    await w.pass(1000);
+    const timeline = t.client.messages.timeline(direct);
+    await w.pass(1000);
+    expect(shown(timeline.items)).toEqual(['3', '4']);
+    expect(timeline.hasOlder).toBe(false);
+  });
+
   it('costs a session and a sync where nothing changed', async () => {
     w.server.send('bob', { user: 'me' }, '1');
     let t = await online();

@@ -241,6 +241,39 @@ describe('a timeline', () => {
     expect(line(t)).toBe('1 4 5');
   });
 
+  it('forgets what the server no longer keeps, gaps included, when it learns of it', async () => {
+    const { c, t } = await open(120);
+    w.server.cut();
+    fill(700, 121);
+    await w.pass(1000);
+    expect(t.items.some((i) => i.type === 'gap')).toBe(true);
+    w.server.cut();
+    w.server.prune(direct, 815);
+    fill(1, 821);
+    await w.pass(1000);
+    expect(line(t)).toBe('816 817 818 819 820 821');
+    expect(t.hasOlder).toBe(false);
+    expect(c.conversations.list()[0]?.unread).toBe(6);
+    w.server.prune(direct, 821);
+    const chat = w.server.chat(direct);
+    w.server.emit(chat, 'conversation', w.server.view(chat, 'me'));
+    await w.pass(1000);
+    expect([line(t), t.hasOlder]).toEqual(['', false]);
+    const [row] = c.conversations.list();
+    expect([row?.lastMessage, row?.unread]).toEqual([undefined, 0]);
+    fill(1, 822);
+    await w.pass(1000);
+    expect(line(t)).toBe('822');
+  });
+
+  it('learns of it from an older page', async () => {
+    const { t } = await open(120);
+    w.server.prune(direct, 100);
+    await Promise.all([t.loadOlder(), w.pass()]);
+    expect(seqs(t)).toEqual(range(101, 120));
+    expect(t.hasOlder).toBe(false);
+  });
+
   it('begins anew when the server answers reset', async () => {
     const { t } = await open(3);
     w.server.intercept = (op) =>

@@ -173,6 +173,19 @@ export class TestServer {
     return chat;
   }
 
+  /** Forgets the messages of a conversation up to a seq, as a server that keeps them for a time does. */
+  prune(id: string, seq: number): void {
+    const chat = this.chats.get(id);
+    if (!chat) throw new Error(`no conversation ${id}`);
+    const last = chat.messages.filter((m) => m.seq <= seq).at(-1);
+    chat.head.firstSeq = seq + 1;
+    chat.messages = chat.messages.filter((m) => m.seq > seq);
+    for (const m of chat.members.values()) {
+      m.seen = Math.max(m.seen, last?.count ?? 0);
+      m.seenAll = Math.max(m.seenAll, last?.allCount ?? 0);
+    }
+  }
+
   /** A conversation as a user sees it. */
   view(c: Chat, user: string): Conversation {
     const m = c.members.get(user);
@@ -307,7 +320,8 @@ export class TestServer {
         const m = stored ?? this.send(user, target, p.content.text, { clientId, mentions, flags, origin: s });
         if (stored) {
           const chat = this.chat(m.conversation);
-          this.emit(chat, 'message', chat.messages[m.seq - 1], s); // its first event may be lost
+          const kept = chat.messages.find((x) => x.seq === m.seq);
+          if (kept) this.emit(chat, 'message', kept, s); // its first event may be lost
         }
         const { conversation, seq, rev, count, allCount, id, time } = m;
         return { conversation, seq, rev, count, allCount, id, time, ...(stored ? { duplicate: true } : {}) };
@@ -321,15 +335,16 @@ export class TestServer {
             : p.after !== undefined
               ? Math.min(head.seq, p.after + limit)
               : head.seq;
-        const from = Math.max(1, p.after !== undefined ? p.after + 1 : to - limit + 1);
+        const firstSeq = head.firstSeq ?? 1;
+        const from = Math.max(firstSeq, p.after !== undefined ? p.after + 1 : to - limit + 1);
         const page = messages.filter((m) => m.seq >= from && m.seq <= to);
         return {
           messages: page,
           from,
           to,
-          firstSeq: 1,
+          firstSeq,
           rev: head.rev,
-          more: p.after !== undefined ? to < head.seq : from > 1,
+          more: p.after !== undefined ? to < head.seq : from > firstSeq,
         };
       }
       case 'message.changes': {

@@ -122,6 +122,8 @@ export declare class TestServer {
     chat(id: string): Chat;
     /** Makes a conversation; the first user of a group owns it. */
     create(id: string, kind: string, users: string[], title?: string): Chat;
+    /** Forgets the messages of a conversation up to a seq, as a server that keeps them for a time does. */
+    prune(id: string, seq: number): void;
     /** A conversation as a user sees it. */
     view(c: Chat, user: string): Conversation;
     /** Stores a message of a user and tells everyone but the session origin. */
