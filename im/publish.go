@@ -70,9 +70,6 @@ func (p *publisher) run() {
 // duplicate is published again: its first event may have been lost.
 func (p *publisher) appended(a *store.Appended, origin string) {
 	c := &a.Conversation
-	if a.Message.Seq <= c.Pruned {
-		return // the repetition of a message that is gone
-	}
 	if a.Opened {
 		// As it was before its first message, which is an event of its own: a
 		// client takes the rev of a conversation that is new to it.

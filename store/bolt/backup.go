@@ -68,6 +68,11 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (err error) {
 
 // snapshot copies the pages in use to w.
 func (s *Store) snapshot(ctx context.Context, w io.Writer) (size int64, err error) {
+	done, err := s.maintain(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	err = s.viewTx(ctx, func(tx *bbolt.Tx) error {
 		size, err = tx.WriteTo(&untilDone{ctx: ctx, w: w})
 		if ended := ctx.Err(); err != nil && ended != nil {

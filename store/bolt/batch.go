@@ -19,6 +19,8 @@ type batch struct {
 	state
 	changed bool
 	err     error // of a put; the transaction is lost
+	noting  bool  // in written, what is put and deleted
+	written []string
 
 	buckets      map[string]*bbolt.Bucket
 	heads        map[uint32]*head
@@ -66,6 +68,18 @@ func newBatch(tx *bbolt.Tx) (*batch, error) {
 }
 
 func (b *batch) put(bucket, key, value []byte) {
+	b.note(bucket, key)
+	b.insert(bucket, key, value)
+}
+
+// note notes a key, but not one at the end of the log: a copy gets there anyway.
+func (b *batch) note(bucket, key []byte) {
+	if b.noting {
+		b.written = append(b.written, changedKey(bucket, key))
+	}
+}
+
+func (b *batch) insert(bucket, key, value []byte) {
 	b.changed = true
 	if err := b.buckets[string(bucket)].Put(key, value); err != nil && b.err == nil {
 		b.err = fmt.Errorf("bolt: put %s/%x: %w", bucket, key, err)
@@ -73,6 +87,7 @@ func (b *batch) put(bucket, key, value []byte) {
 }
 
 func (b *batch) delete(bucket, key []byte) {
+	b.note(bucket, key)
 	b.changed = true
 	if err := b.buckets[string(bucket)].Delete(key); err != nil && b.err == nil {
 		b.err = fmt.Errorf("bolt: delete %s/%x: %w", bucket, key, err)
@@ -147,7 +162,7 @@ func (b *batch) touchMember(h *head, m *store.Member) {
 // log appends an entry and returns its position.
 func (b *batch) log(row []byte) uint64 {
 	b.position++
-	b.put(bucketLog, logKey(b.position), row)
+	b.insert(bucketLog, logKey(b.position), row)
 	return b.position
 }
 

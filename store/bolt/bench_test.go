@@ -109,8 +109,8 @@ func peer(do func(func(*bbolt.Tx) error) error) sendFunc {
 
 func tuned(s *Store, size int, delay time.Duration) sendFunc {
 	return func(item store.Append) error {
-		s.db.MaxBatchSize, s.db.MaxBatchDelay = size, delay
-		return peer(s.db.Batch)(item)
+		s.db.Load().MaxBatchSize, s.db.Load().MaxBatchDelay = size, delay
+		return peer(s.db.Load().Batch)(item)
 	}
 }
 
@@ -154,7 +154,7 @@ func BenchmarkWriters(b *testing.B) {
 						best, top = send, r
 					}
 				}
-				sides := []sendFunc{ours(s), peer(s.db.Update), best}
+				sides := []sendFunc{ours(s), peer(s.db.Load().Update), best}
 				sum := make([]float64, len(sides))
 				for range benchRounds {
 					for i, send := range sides {
@@ -181,7 +181,7 @@ func BenchmarkLatency(b *testing.B) {
 			for _, side := range []struct {
 				send sendFunc
 				took *[]time.Duration
-			}{{ours(s), &mine}, {peer(s.db.Update), &update}} {
+			}{{ours(s), &mine}, {peer(s.db.Load().Update), &update}} {
 				item := benchItem(0)
 				began := time.Now()
 				if err := side.send(item); err != nil {
@@ -201,7 +201,7 @@ func BenchmarkLatency(b *testing.B) {
 // fill stores messages fast and less durably.
 func fill(b *testing.B, s *Store, n int) {
 	b.Helper()
-	s.db.NoSync = true
+	s.db.Load().NoSync = true
 	for range n / 500 {
 		items := make([]store.Append, 500)
 		for i := range items {
@@ -211,8 +211,8 @@ func fill(b *testing.B, s *Store, n int) {
 			b.Fatal(err)
 		}
 	}
-	s.db.NoSync = false
-	if err := s.db.Sync(); err != nil {
+	s.db.Load().NoSync = false
+	if err := s.db.Load().Sync(); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -236,7 +236,7 @@ func BenchmarkPage(b *testing.B) {
 		if err != nil {
 			return err
 		}
-		return s.db.View(func(from *bbolt.Tx) error {
+		return s.db.Load().View(func(from *bbolt.Tx) error {
 			return from.Bucket(bucketLog).ForEach(func(_, row []byte) error {
 				c, err := decodeCounters(row)
 				if err != nil {
@@ -263,7 +263,7 @@ func BenchmarkPage(b *testing.B) {
 	}
 	cursor := func() {
 		messages := make([]store.Message, 50)
-		err := s.db.View(func(tx *bbolt.Tx) error {
+		err := s.db.Load().View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(bucketLog).Cursor()
 			for i, position := range positions[rand.IntN(benchConversations)] {
 				_, row := c.Seek(logKey(position))
@@ -314,7 +314,7 @@ func BenchmarkPage(b *testing.B) {
 func newestPositions(b *testing.B, s *Store, n int64) [][]uint64 {
 	b.Helper()
 	positions := make([][]uint64, benchConversations)
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err := s.db.Load().View(func(tx *bbolt.Tx) error {
 		for i := range positions {
 			r := reader{tx}
 			h, err := r.head(uint32(i + 1))
@@ -349,7 +349,7 @@ func BenchmarkDisk(b *testing.B) {
 		fill(b, s, messages)
 		b.ReportMetric(messages/time.Since(began).Seconds(), "fill-msg/s")
 		var used int64
-		err := s.db.View(func(tx *bbolt.Tx) error {
+		err := s.db.Load().View(func(tx *bbolt.Tx) error {
 			used = tx.Size()
 			return nil
 		})
@@ -358,7 +358,7 @@ func BenchmarkDisk(b *testing.B) {
 		}
 		b.ReportMetric(float64(used)/messages, "B/msg")
 		b.ReportMetric(float64(used-s.Stats().FreeBytes)/messages, "B/msg-in-use")
-		mine, update := rate(b, 64, ours(s)), rate(b, 64, peer(s.db.Update))
+		mine, update := rate(b, 64, ours(s)), rate(b, 64, peer(s.db.Load().Update))
 		b.ReportMetric(mine, "msg/s")
 		b.ReportMetric(mine/update, "x-update")
 		began = time.Now()

@@ -54,14 +54,17 @@ const minMaxSizeBytes = 1 << 20
 // Store is a [store.Store] in one file. It is safe for concurrent use.
 type Store struct {
 	path    string
-	db      *bbolt.DB
+	options Options
+	db      atomic.Pointer[bbolt.DB] // another after a compaction
 	log     *slog.Logger
 	epoch   string
 	key     []byte
 	writer  writer
 	commits commits
 
-	closed atomic.Bool
+	maintaining chan struct{} // of one; see maintain
+	retired     sync.WaitGroup
+	closed      atomic.Bool
 	// failed is the commit error after which the file cannot be trusted.
 	failed atomic.Pointer[error]
 
@@ -127,7 +130,10 @@ func open(path string, options *Options) (*Store, error) {
 
 // serve makes a store of an open file.
 func serve(path string, db *bbolt.DB, o Options) (*Store, error) {
-	s := &Store{path: path, db: db, log: o.Logger, readers: map[*time.Time]struct{}{}}
+	s := &Store{
+		path: path, options: o, log: o.Logger, maintaining: make(chan struct{}, 1), readers: map[*time.Time]struct{}{},
+	}
+	s.db.Store(db)
 	// What a kill left written is seen from now on, and must not be lost any more.
 	if err := guard(db.Sync); err != nil {
 		return nil, err
@@ -176,7 +182,7 @@ func inspect(path string, o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(guard(func() error { return verifyPages(db, false) }), db.Close())
+	return errors.Join(guard(func() error { return verifyPages(db, path, false) }), db.Close())
 }
 
 // openFile opens the file for writing.
@@ -236,7 +242,7 @@ func guard(f func() error) (err error) {
 
 // load reads the identity of an existing store.
 func (s *Store) load() error {
-	return s.db.View(func(tx *bbolt.Tx) error {
+	return s.db.Load().View(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
 			return fmt.Errorf("%w: no meta bucket", ErrDamaged)
@@ -273,7 +279,10 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.writer.stop()
-	return guard(s.db.Close)
+	s.maintaining <- struct{}{} // whoever is at it finds it closed
+	err := guard(s.db.Load().Close)
+	s.retired.Wait()
+	return err
 }
 
 // usable returns why the store answers nothing, or nil.
@@ -314,12 +323,20 @@ func (s *Store) viewTx(ctx context.Context, f func(*bbolt.Tx) error) error {
 		s.readersMu.Unlock()
 	}()
 	var id int
-	err := guard(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
-			id = tx.ID()
-			return f(tx)
+	view := func(db *bbolt.DB) error {
+		return guard(func() error {
+			return db.View(func(tx *bbolt.Tx) error {
+				id = tx.ID()
+				return f(tx)
+			})
 		})
-	})
+	}
+	db := s.db.Load()
+	err := view(db)
+	for s.replaced(db, err) {
+		db = s.db.Load()
+		err = view(db)
+	}
 	if waited := s.commits.await(ctx, id); waited != nil {
 		return waited
 	}
@@ -355,7 +372,7 @@ func (s *Store) Path() string { return s.path }
 // Stats are figures for a dashboard.
 type Stats struct {
 	FileBytes int64
-	// FreeBytes is what the file holds for reuse; it never shrinks.
+	// FreeBytes is what the file holds for reuse; only Compact gives it back.
 	FreeBytes int64
 	// OldestRead is the age of the oldest open read transaction. One that
 	// stays open makes the file grow.
@@ -368,7 +385,7 @@ func (s *Store) Stats() Stats {
 	if info, err := os.Stat(s.path); err == nil {
 		st.FileBytes = info.Size()
 	}
-	d := s.db.Stats()
+	d := s.db.Load().Stats()
 	st.FreeBytes = int64(d.FreeAlloc)
 	s.readersMu.Lock()
 	defer s.readersMu.Unlock()

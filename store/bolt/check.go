@@ -23,17 +23,23 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
+	done, err := s.maintain(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	return guard(func() error {
 		// bbolt's own check must not meet a writer.
-		lock, err := s.db.Begin(true)
+		db := s.db.Load()
+		lock, err := db.Begin(true)
 		if err != nil {
 			return err
 		}
 		defer lock.Rollback()
-		if err := verifyPages(s.db, true); err != nil {
+		if err := verifyPages(db, s.path, true); err != nil {
 			return err
 		}
-		return s.db.View(func(tx *bbolt.Tx) error {
+		return db.View(func(tx *bbolt.Tx) error {
 			c := &checker{reader: reader{tx}, ctx: ctx, conversations: map[uint32]*tally{}}
 			for err := range tx.Check() {
 				c.report("pages: %v", err)

@@ -18,6 +18,16 @@ func (o *Options) OnOpenFile(f func(*os.File)) {
 	}
 }
 
+// FailOpenFile lets files not open for which fail returns an error.
+func (o *Options) FailOpenFile(fail func() error) {
+	o.openFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		if err := fail(); err != nil {
+			return nil, err
+		}
+		return os.OpenFile(name, flag, mode)
+	}
+}
+
 // OnLink replaces the link that gives a new store its name.
 func (o *Options) OnLink(link func(from, to string) error) { o.link = link }
 
@@ -25,7 +35,7 @@ func (o *Options) OnLink(link func(from, to string) error) { o.link = link }
 func (s *Store) SetCommit(commit func(*bbolt.Tx) error) { s.writer.commit = commit }
 
 // Corrupt gives the tables of a store that is at rest to f, as they are.
-func (s *Store) Corrupt(f func(*bbolt.Tx) error) error { return s.db.Update(f) }
+func (s *Store) Corrupt(f func(*bbolt.Tx) error) error { return s.db.Load().Update(f) }
 
 // Hold keeps the writer busy until release, so that what is written meanwhile
 // shares a commit.
@@ -43,11 +53,11 @@ func (s *Store) Hold() (release func()) {
 func (s *Store) Queued() int { return s.writer.queued() }
 
 // OpenReads is the number of open read transactions.
-func (s *Store) OpenReads() int { return s.db.Stats().OpenTxN }
+func (s *Store) OpenReads() int { return s.db.Load().Stats().OpenTxN }
 
 // SetSchema makes the file look like another version's.
 func (s *Store) SetSchema(version uint64) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.db.Load().Update(func(tx *bbolt.Tx) error {
 		row := newRow(4)
 		row.uint(version)
 		return tx.Bucket(bucketMeta).Put(metaSchema, row.seal())
@@ -57,7 +67,7 @@ func (s *Store) SetSchema(version uint64) error {
 // Cursors tells how many cursors the reads of f open: one for every row that is
 // got by its key, one for every walk. The store must be at rest.
 func (s *Store) Cursors(f func()) int64 {
-	count := func() int64 { st := s.db.Stats(); return st.TxStats.GetCursorCount() }
+	count := func() int64 { st := s.db.Load().Stats(); return st.TxStats.GetCursorCount() }
 	before := count()
 	f()
 	return count() - before

@@ -52,9 +52,9 @@ func openOurs(t testing.TB, conversations int) layout {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	s.db.NoSync = true
+	s.db.Load().NoSync = true
 	for first := 0; first < conversations; first += 1000 {
-		err := s.db.Update(func(tx *bbolt.Tx) error {
+		err := s.db.Load().Update(func(tx *bbolt.Tx) error {
 			b, err := newBatch(tx)
 			for i := first; err == nil && i < min(first+1000, conversations); i++ {
 				_, err = b.create(&store.NewConversation{
@@ -71,11 +71,11 @@ func openOurs(t testing.TB, conversations int) layout {
 			t.Fatal(err)
 		}
 	}
-	s.db.NoSync = false
+	s.db.Load().NoSync = false
 	return ourLayout{s}
 }
 
-func (l ourLayout) file() *bbolt.DB { return l.db }
+func (l ourLayout) file() *bbolt.DB { return l.db.Load() }
 
 func (l ourLayout) append(t testing.TB, items []store.Append) {
 	results, err := l.Append(context.Background(), items)
@@ -102,7 +102,7 @@ func (l ourLayout) page(t testing.TB, conversation int, from int64) []store.Mess
 func (l ourLayout) dropHalf(t testing.TB) {
 	dropped := map[uint64]bool{} // positions
 	number := func(k []byte) uint32 { return binary.BigEndian.Uint32(k) }
-	deleteRows(t, l.db, bucketLog, func(k, v []byte) bool {
+	deleteRows(t, l.db.Load(), bucketLog, func(k, v []byte) bool {
 		c, err := decodeCounters(v)
 		if err != nil || c.number%2 == 0 {
 			return false
@@ -110,8 +110,8 @@ func (l ourLayout) dropHalf(t testing.TB) {
 		dropped[binary.BigEndian.Uint64(k)] = true
 		return true
 	})
-	deleteRows(t, l.db, bucketBlocks, func(k, _ []byte) bool { return number(k)%2 == 1 })
-	deleteRows(t, l.db, bucketRequests, func(_, v []byte) bool {
+	deleteRows(t, l.db.Load(), bucketBlocks, func(k, _ []byte) bool { return number(k)%2 == 1 })
+	deleteRows(t, l.db.Load(), bucketRequests, func(_, v []byte) bool {
 		position, _ := binary.Uvarint(v)
 		return dropped[position]
 	})

@@ -28,8 +28,8 @@ const (
 // in a branch could send it in circles until the stack ends the process, which
 // nothing recovers. Leaves are read only where whole is set, since that costs
 // reading the file.
-func verifyPages(db *bbolt.DB, whole bool) error {
-	f, err := os.Open(db.Path())
+func verifyPages(db *bbolt.DB, path string, whole bool) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ const (
 // write is one call of a write method on its way through the writer.
 type write struct {
 	apply func(*batch) error
+	alone func() error // instead of apply, and not in a transaction
 	bytes int
 	// taken is set by whoever decides its fate: the writer, or the caller
 	// whose context ended before.
@@ -51,6 +52,11 @@ type writer struct {
 	applying sync.Mutex
 	// commit is (*bbolt.Tx).Commit but in tests.
 	commit func(*bbolt.Tx) error
+
+	// changes, where not nil, is told what every commit has written. The
+	// goroutine's own, like written, which is what it is about to commit.
+	changes *changes
+	written []string
 }
 
 func (w *writer) start(s *Store) {
@@ -73,10 +79,19 @@ func (w *writer) stop() {
 // error of apply means that it changed nothing. apply may run more than once;
 // never after update returned.
 func (s *Store) update(ctx context.Context, bytes int, apply func(*batch) error) error {
+	return s.hand(ctx, &write{apply: apply, bytes: bytes})
+}
+
+// exclusively runs f in the writer, between two transactions.
+func (s *Store) exclusively(ctx context.Context, f func() error) error {
+	return s.hand(ctx, &write{alone: f})
+}
+
+func (s *Store) hand(ctx context.Context, op *write) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	op := &write{apply: apply, bytes: bytes, done: make(chan struct{})}
+	op.done = make(chan struct{})
 	w := &s.writer
 	w.mu.Lock()
 	if w.closing {
@@ -92,7 +107,10 @@ func (s *Store) update(ctx context.Context, bytes int, apply func(*batch) error)
 		return op.err
 	case <-ctx.Done():
 	}
-	if op.taken.Swap(true) {
+	if taken := op.taken.Swap(true); taken && op.alone != nil {
+		<-op.done
+		return op.err
+	} else if taken {
 		// Its changes may be on their way to the disk; only wait until it no
 		// longer touches what belongs to the caller.
 		w.applying.Lock()
@@ -145,6 +163,10 @@ func (w *writer) next() ([]*write, bool) {
 	}
 	n, bytes := 0, 0
 	for n < len(w.queue) && n < maxDrainWrites && (n == 0 || bytes+w.queue[n].bytes <= maxDrainBytes) {
+		if w.queue[n].alone != nil {
+			n = max(n, 1)
+			break
+		}
 		bytes += w.queue[n].bytes
 		n++
 	}
@@ -158,6 +180,13 @@ func (w *writer) next() ([]*write, bool) {
 
 // drain commits writes in one transaction and answers them.
 func (w *writer) drain(ops []*write) {
+	if ops[0].alone != nil {
+		for _, op := range take(ops) {
+			op.err = guard(op.alone)
+			close(op.done)
+		}
+		return
+	}
 	// Beginning may take its time. Until it is done a caller can still leave.
 	tx, err := w.begin()
 	w.applying.Lock()
@@ -191,7 +220,7 @@ func (w *writer) begin() (tx *bbolt.Tx, err error) {
 		return nil, *err
 	}
 	err = guard(func() error {
-		tx, err = w.store.db.Begin(true)
+		tx, err = w.store.db.Load().Begin(true)
 		return err
 	})
 	return tx, err
@@ -237,6 +266,7 @@ func (w *writer) apply(tx *bbolt.Tx, ops []*write) (changed bool, bad *write) {
 		answer(ops, err)
 		return false, nil
 	}
+	b.noting = w.changes != nil
 	for _, op := range ops {
 		broken := true
 		op.err = guard(func() error {
@@ -256,6 +286,7 @@ func (w *writer) apply(tx *bbolt.Tx, ops []*write) (changed bool, bad *write) {
 		answer(ops, err)
 		return false, nil
 	}
+	w.written = b.written
 	return true, nil
 }
 
@@ -267,6 +298,10 @@ func (w *writer) commitAll(tx *bbolt.Tx, ops []*write) {
 	if err := guard(func() error { return w.commit(tx) }); err != nil {
 		w.rollback(tx)
 		answer(ops, w.judge(err, id))
+		return
+	}
+	if w.changes != nil {
+		w.changes.add(w.written)
 	}
 }
 
@@ -289,7 +324,7 @@ func (w *writer) judge(err error, id int) error {
 func (w *writer) visible() (id int) {
 	id = int(^uint(0) >> 1)
 	_ = guard(func() error {
-		return w.store.db.View(func(tx *bbolt.Tx) error {
+		return w.store.db.Load().View(func(tx *bbolt.Tx) error {
 			id = tx.ID()
 			return nil
 		})

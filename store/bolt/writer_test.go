@@ -168,7 +168,7 @@ func TestNothingIsAppliedForACallerWhoHasLeft(t *testing.T) {
 	})
 	t.Run("while the transaction waits for its beginning", func(t *testing.T) {
 		var lock *bbolt.Tx
-		s, release := heldThen(t, func(s *Store) { lock, _ = s.db.Begin(true) }) // as Check does
+		s, release := heldThen(t, func(s *Store) { lock, _ = s.db.Load().Begin(true) }) // as Check does
 		ctx, cancel := context.WithCancel(context.Background())
 		applied, left := leave(t, s, ctx, cancel)
 		release()
