@@ -86,6 +86,16 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
+func TestCompact(t *testing.T) {
+	path := filled(t)
+	if status, out, log := call(nil, false, "compact", path); status != 0 || !strings.Contains(string(out), "are left") {
+		t.Fatalf("%d %q %q", status, out, log)
+	}
+	if status, _, log := call(nil, false, "check", path); status != 0 {
+		t.Fatalf("%d %q", status, log)
+	}
+}
+
 func TestExitStatus(t *testing.T) {
 	path, dir := filled(t), t.TempDir()
 	_, whole, _ := call(nil, false, "backup", path, "-")
@@ -122,6 +132,8 @@ func TestExitStatus(t *testing.T) {
 		"restore of a cut backup":   {[]string{"restore", cut, filepath.Join(dir, "a.db")}, 3, "not a whole backup"},
 		"restore of a changed one":  {[]string{"restore", write("flipped", flipped), filepath.Join(dir, "b.db")}, 3, "not a whole backup"},
 		"restore of something else": {[]string{"restore", path, filepath.Join(dir, "c.db")}, 3, "not a whole backup"},
+		"compact no such file":      {[]string{"compact", filepath.Join(dir, "none")}, 1, "no such file"},
+		"compact a damaged file":    {[]string{"compact", write("broken.db", damaged)}, 3, "damaged"},
 		"check of a damaged file":   {[]string{"check", write("damaged.db", damaged)}, 3, "damaged"},
 		"check of what is no store": {[]string{"check", write("text", []byte("hello"))}, 3, "damaged"},
 		"replacing a damaged store": {[]string{"restore", "-f", write("whole", whole), write("old.db", damaged)}, 0, ""},

@@ -2,7 +2,8 @@
 //
 //	go run ./examples/imctl check im-data/im.db
 //
-// A running server backs itself up: bolt.Store.Backup in a handler of the host's.
+// A running server does the same to itself: bolt.Store.Backup, Check and Compact,
+// in a handler or a timer of the host's.
 package main
 
 import (
@@ -23,6 +24,7 @@ const usage = `usage:
                                      every client synchronises anew; - is standard input;
                                      -f replaces what is there
   imctl check FILE                   walks the whole file
+  imctl compact FILE                 gives back the room of what is no longer in it
 
 Stop the server that has FILE open first. BACKUP and FILE appear whole or not at all.
 Exit status: 0 done, 1 failed, 2 these words were not understood, 3 the file, or the
@@ -85,6 +87,8 @@ func (c *command) do(ctx context.Context, args []string) error {
 		return c.restore(ctx, args[1], args[2], replace)
 	case len(args) == 2 && args[0] == "check":
 		return c.check(ctx, args[1])
+	case len(args) == 2 && args[0] == "compact":
+		return c.compact(ctx, args[1])
 	}
 	return errUsage
 }
@@ -162,4 +166,17 @@ func (c *command) check(ctx context.Context, path string) (err error) {
 		fmt.Fprintf(c.out, "%s: no contradiction; epoch %s, version %d\n", path, info.Epoch, info.Version)
 	}
 	return err
+}
+
+func (c *command) compact(ctx context.Context, path string) (err error) {
+	s, before, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.Compact(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s: %.1f MB of %.1f are left\n", path, float64(s.Stats().FileBytes)/1e6, float64(before)/1e6)
+	return nil
 }

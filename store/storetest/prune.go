@@ -140,8 +140,7 @@ func pruneReads(e *env) {
 		}
 		if gone < n {
 			e.must(amendNothing(e, gone+1))
-			list, edited = e.all("c"), nil
-			list = append(make([]store.Message, gone), list...)
+			list = append(make([]store.Message, gone), e.all("c")...)
 			edited, _ = e.changes(store.ChangesQuery{Conversation: "c", Limit: 50, Now: now})
 		}
 	}
