@@ -160,6 +160,7 @@ test('a tab that is killed between sending and the answer doubles nothing', asyn
   await p.say('one');
   await p.say('two');
   await until(() => stored('ivy', 'hal'), ['hello hal', 'one']);
+  await until(async () => (await kept(p.page, 'out/')).length, 2); // what is not stored yet may be lost
   await crash(p.page);
   const next = await another({ context: p.context, page: p.page, user: p.user });
   await until(() => stored('ivy', 'hal'), ['hello hal', 'one', 'two']);
