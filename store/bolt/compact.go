@@ -40,9 +40,9 @@ var _ store.Compacter = (*Store)(nil)
 // Compact implements [store.Compacter]. A bbolt file keeps the room of what was
 // deleted, here by Prune, for reuse; see Stats.FreeBytes. Compact copies what is
 // left to another file beside it, in short transactions, and then again what has
-// changed meanwhile. When little is left to copy, writes wait for the last of it,
-// some milliseconds; the copy takes the name of the file and is what everybody
-// reads and writes from then on. On an error, or a kill, the file is what it was.
+// changed meanwhile. When little is left to copy, writes wait for the last of it
+// and its sync; the copy takes the name of the file and is what everybody reads
+// and writes from then on. On an error, or a kill, the file is what it was.
 // It waits for a Backup or Check that runs, and they for it.
 func (s *Store) Compact(ctx context.Context) (err error) {
 	if err := s.ready(ctx); err != nil {
