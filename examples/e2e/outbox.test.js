@@ -91,6 +91,7 @@ test('sent offline, reloaded, sent more, reloaded, online: once and in order', a
   await p.say('one');
   await p.say('two');
   await until(async () => (await kept(p.page, 'out/')).length, 2);
+  await until(async () => (await kept(p.page, 'cache/')).length, 3); // reloading alone may come too late for it
   await p.page.reload();
   await until(() => pending(p), ['one', 'two']);
   assert.equal(await p.row('Ben').locator('.preview').textContent(), 'You: two', 'the list shows it too');

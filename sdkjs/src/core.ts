@@ -276,10 +276,10 @@ export class Core implements ConnectionOwner {
     if (change.state !== 'online') {
       clearTimeout(this.#resync);
       this.replica.disconnected();
+      this.cache.save(); // without a connection the next page shows nothing else
     }
     if (over) {
       this.outbox.close(over);
-      void this.cache.save();
       if (change.error) this.failed(over);
     }
     this.emitter.emit('state', change);

@@ -801,6 +801,17 @@ describe('the cache', () => {
     expect(JSON.stringify(await rows('cache/'))).toContain('last words');
   });
 
+  it('is written when the connection is lost', async () => {
+    const t = await online();
+    w.server.send('bob', { user: 'me' }, 'last words');
+    await w.pass(5);
+    w.server.down = true;
+    w.server.cut();
+    await w.pass(5);
+    t.kill();
+    expect(JSON.stringify(await rows('cache/'))).toContain('last words');
+  });
+
   it('is written once for what changes in a second', async () => {
     let writes = 0;
     const { write } = storage;
