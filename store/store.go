@@ -199,8 +199,14 @@ type Info struct {
 }
 
 // Fingerprint is a hash of a request. The same (from, clientId) with another
-// fingerprint is ErrConflict.
+// fingerprint is ErrConflict. A write that is stored with the zero Fingerprint
+// is one whose request nobody knows any more, an imported one: whatever asks
+// under its clientId is its repetition.
 type Fingerprint [16]byte
+
+// Of tells whether a request with the fingerprint asked repeats the one that is
+// stored with f.
+func (f Fingerprint) Of(asked Fingerprint) bool { return f == asked || f == Fingerprint{} }
 
 // Receipt is what a write that carried a clientId stored. It stays the same
 // for as long as the row or its tombstone exists, also after an edit, a mute or

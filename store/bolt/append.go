@@ -130,7 +130,7 @@ func (b *batch) repeated(from, clientID string, f store.Fingerprint) (a store.Ap
 	if err != nil {
 		return a, true, damaged(bucketRequests, requestKey(from, clientID), err)
 	}
-	if stored != f {
+	if !stored.Of(f) {
 		return a, true, conflict(clientID)
 	}
 	return store.Appended{
@@ -182,7 +182,7 @@ func (s *Store) Lookup(ctx context.Context, from, clientID string, f store.Finge
 		}
 		if n.kind == store.ConversationCreated {
 			receipt = store.Receipt{Conversation: h.ID}
-			if n.fingerprint != f {
+			if !n.fingerprint.Of(f) {
 				return conflict(clientID)
 			}
 			return nil
@@ -192,7 +192,7 @@ func (s *Store) Lookup(ctx context.Context, from, clientID string, f store.Finge
 			return damaged(bucketRequests, requestKey(from, clientID), err)
 		}
 		receipt = receiptOf(m)
-		if stored != f {
+		if !stored.Of(f) {
 			return conflict(clientID)
 		}
 		return nil

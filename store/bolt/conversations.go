@@ -43,7 +43,7 @@ func (b *batch) existing(c *store.NewConversation) (h *head, duplicate bool, err
 			return nil, false, err
 		}
 		if found {
-			if n.kind != store.ConversationCreated || n.fingerprint != c.Fingerprint {
+			if n.kind != store.ConversationCreated || !n.fingerprint.Of(c.Fingerprint) {
 				return nil, false, conflict(c.ClientID)
 			}
 			h, err = b.head(n.number)

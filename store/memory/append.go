@@ -50,7 +50,7 @@ func (s *Store) appendLocked(item *store.Append, version int64) (r store.Appende
 
 	asked := request{m.From, m.ClientID}
 	if earlier, ok := s.receipts[asked]; ok {
-		if earlier.fingerprint != item.Fingerprint || earlier.receipt.Seq == 0 {
+		if !earlier.fingerprint.Of(item.Fingerprint) || earlier.receipt.Seq == 0 {
 			return r, asked.conflict()
 		}
 		c := s.conversations[earlier.receipt.Conversation]
@@ -138,7 +138,7 @@ func (s *Store) Lookup(ctx context.Context, from, clientID string, f store.Finge
 	switch {
 	case !ok:
 		return store.Receipt{}, fmt.Errorf("memory: clientId %q of %q: %w", clientID, from, store.ErrNotFound)
-	case earlier.fingerprint != f:
+	case !earlier.fingerprint.Of(f):
 		return store.Receipt{}, asked.conflict()
 	}
 	return earlier.receipt, nil

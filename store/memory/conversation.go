@@ -22,7 +22,7 @@ func (s *Store) Create(ctx context.Context, n store.NewConversation) (store.Crea
 
 	asked := request{n.Creator, n.ClientID}
 	if earlier, ok := s.receipts[asked]; ok && n.ClientID != "" {
-		if earlier.fingerprint != n.Fingerprint || earlier.receipt.Seq != 0 {
+		if !earlier.fingerprint.Of(n.Fingerprint) || earlier.receipt.Seq != 0 {
 			return store.Created{}, asked.conflict()
 		}
 		c := s.conversations[earlier.receipt.Conversation]

@@ -263,7 +263,7 @@ func (c *caller) appendItem() store.Append {
 		return item
 	}
 	item := store.Append{Message: c.message(), As: seldom(c, pick(c, store.AsMember, store.AsMember, store.AsLive, store.AsHost), store.AsHost+1, 255)}
-	item.Fingerprint = fingerprint(fmt.Sprint(c.serial))
+	item.Fingerprint = seldom(c, fingerprint(fmt.Sprint(c.serial)), store.Fingerprint{})
 	if c.IntN(6) == 0 {
 		item.Message.Conversation = pick(c, compareDirects...)
 		item.Open = &[2]string{c.user(), c.user()}
@@ -304,7 +304,7 @@ func (c *caller) newConversation() store.NewConversation {
 	n.ID = seldom(c, n.ID, c.conversation())
 	n.Kind = seldom(c, n.Kind, "", "crowd", store.Direct, store.Group)
 	n.Members = seldom(c, n.Members, nil, c.newMembers(3))
-	n.Fingerprint = fingerprint(fmt.Sprint(c.serial))
+	n.Fingerprint = seldom(c, fingerprint(fmt.Sprint(c.serial)), store.Fingerprint{})
 	c.created = append(c.created, n)
 	return n
 }

@@ -12,6 +12,7 @@ var idempotencyCases = []testCase{
 	{"concurrent repetitions store once", repeatConcurrently},
 	{"the first receipt outlives edit, recall and leave", repeatLater},
 	{"another request under the same clientId conflicts", repeatOther},
+	{"of a request that nobody knows any more everything is a repetition", repeatUnknown},
 	{"a clientId belongs to a sender, store-wide", repeatStoreWide},
 	{"clientIds that nearly are UUIDs are kept apart, byte for byte", repeatLookalikes},
 	{"Create and Append share the clientIds", repeatAcrossMethods},
@@ -147,6 +148,40 @@ func repeatOther(e *env) {
 	_, err = e.Lookup(e.ctx, "ann", "never used", item.Fingerprint)
 	e.wantErr("Lookup of nothing", err, store.ErrNotFound)
 	equal(e, "messages", len(e.all("c")), 1)
+}
+
+// Rule: what was stored with the zero fingerprint is repeated by whatever asks
+// under its clientId; the zero fingerprint repeats nothing but that.
+func repeatUnknown(e *env) {
+	e.group("c", "ann")
+	known, unknown := e.item("c", "ann", "known"), e.item("c", "ann", "x")
+	e.send(known)
+	asked := unknown.Fingerprint
+	unknown.Fingerprint = store.Fingerprint{}
+	first := e.send(unknown)
+	unknown.Fingerprint = asked
+	again := e.send(unknown)
+	equal(e, "duplicate", again.Duplicate, true)
+	equal(e, "receipt", again.Receipt, first.Receipt)
+	for _, f := range []store.Fingerprint{{}, asked} {
+		r, err := e.Lookup(e.ctx, "ann", unknown.Message.ClientID, f)
+		e.must(err)
+		equal(e, "looked up", r, first.Receipt)
+	}
+	known.Fingerprint = store.Fingerprint{}
+	_, err := e.try(known)
+	e.wantErr("Append with the zero fingerprint", err, store.ErrConflict)
+
+	n := store.NewConversation{ID: "d", Kind: store.Group, Creator: "ann", Time: now, ClientID: "made"}
+	_, err = e.Create(e.ctx, n)
+	e.must(err)
+	n.Fingerprint = fingerprint("made")
+	created, err := e.Create(e.ctx, n)
+	e.must(err)
+	equal(e, "created again", created.Duplicate, true)
+	r, err := e.Lookup(e.ctx, "ann", "made", n.Fingerprint)
+	e.must(err)
+	equal(e, "looked up", r, store.Receipt{Conversation: "d"})
 }
 
 // Rule: the key is (from, clientId) and not the conversation; pairs whose
