@@ -96,6 +96,30 @@ func TestCompact(t *testing.T) {
 	}
 }
 
+func TestExportAndImport(t *testing.T) {
+	path, dir := filled(t), t.TempDir()
+	lines, imported := filepath.Join(dir, "lines"), filepath.Join(dir, "im.db")
+	if status, _, log := call(nil, true, "export", path, lines); status != 0 || !strings.Contains(log, "1 messages of about 1 messages, 100 %") {
+		t.Fatalf("%d %q", status, log)
+	}
+	if status, out, log := call(nil, true, "import", lines, imported); status != 0 || !strings.Contains(string(out), "1 conversations, 1 memberships, 1 messages") || !strings.Contains(log, "100 %") {
+		t.Fatalf("%d %q %q", status, out, log)
+	}
+	if status, _, log := call(nil, false, "check", imported); status != 0 {
+		t.Fatalf("%d %q", status, log)
+	}
+	status, piped, _ := call(nil, false, "export", imported, "-")
+	if written, err := os.ReadFile(lines); status != 0 || err != nil || !bytes.Equal(piped, written) {
+		t.Errorf("%d %v: exported again:\n%s\nwas\n%s", status, err, piped, written)
+	}
+	if status, _, log := call(piped, false, "import", "-", filepath.Join(dir, "piped.db")); status != 0 {
+		t.Errorf("%d %q", status, log)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*unfinished*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 func TestExitStatus(t *testing.T) {
 	path, dir := filled(t), t.TempDir()
 	_, whole, _ := call(nil, false, "backup", path, "-")
@@ -119,31 +143,39 @@ func TestExitStatus(t *testing.T) {
 		want int
 		says string
 	}{
-		"help":                      {[]string{"-h"}, 0, ""},
-		"no words":                  {nil, 2, "usage"},
-		"another word":              {[]string{"mend", path}, 2, "usage"},
-		"too few words":             {[]string{"backup", path}, 2, "usage"},
-		"too many words":            {[]string{"check", path, "twice"}, 2, "usage"},
-		"no such file":              {[]string{"check", filepath.Join(dir, "none")}, 1, "no such file"},
-		"backup of no file":         {[]string{"backup", filepath.Join(dir, "none"), "-"}, 1, "no such file"},
-		"backup over another":       {[]string{"backup", path, cut}, 1, "is there already"},
-		"restore over a store":      {[]string{"restore", write("whole", whole), path}, 1, "exist"},
-		"restore into no directory": {[]string{"restore", write("whole", whole), filepath.Join(dir, "none", "im.db")}, 1, "no such file"},
-		"restore of a cut backup":   {[]string{"restore", cut, filepath.Join(dir, "a.db")}, 3, "not a whole backup"},
-		"restore of a changed one":  {[]string{"restore", write("flipped", flipped), filepath.Join(dir, "b.db")}, 3, "not a whole backup"},
-		"restore of something else": {[]string{"restore", path, filepath.Join(dir, "c.db")}, 3, "not a whole backup"},
-		"compact no such file":      {[]string{"compact", filepath.Join(dir, "none")}, 1, "no such file"},
-		"compact a damaged file":    {[]string{"compact", write("broken.db", damaged)}, 3, "damaged"},
-		"check of a damaged file":   {[]string{"check", write("damaged.db", damaged)}, 3, "damaged"},
-		"check of what is no store": {[]string{"check", write("text", []byte("hello"))}, 3, "damaged"},
-		"replacing a damaged store": {[]string{"restore", "-f", write("whole", whole), write("old.db", damaged)}, 0, ""},
+		"help":                       {[]string{"-h"}, 0, ""},
+		"no words":                   {nil, 2, "usage"},
+		"another word":               {[]string{"mend", path}, 2, "usage"},
+		"too few words":              {[]string{"backup", path}, 2, "usage"},
+		"too many words":             {[]string{"check", path, "twice"}, 2, "usage"},
+		"no such file":               {[]string{"check", filepath.Join(dir, "none")}, 1, "no such file"},
+		"backup of no file":          {[]string{"backup", filepath.Join(dir, "none"), "-"}, 1, "no such file"},
+		"backup over another":        {[]string{"backup", path, cut}, 1, "is there already"},
+		"restore over a store":       {[]string{"restore", write("whole", whole), path}, 1, "exist"},
+		"restore into no directory":  {[]string{"restore", write("whole", whole), filepath.Join(dir, "none", "im.db")}, 1, "no such file"},
+		"restore of a cut backup":    {[]string{"restore", cut, filepath.Join(dir, "a.db")}, 3, "not a whole backup"},
+		"restore of a changed one":   {[]string{"restore", write("flipped", flipped), filepath.Join(dir, "b.db")}, 3, "not a whole backup"},
+		"restore of something else":  {[]string{"restore", path, filepath.Join(dir, "c.db")}, 3, "not a whole backup"},
+		"compact no such file":       {[]string{"compact", filepath.Join(dir, "none")}, 1, "no such file"},
+		"compact a damaged file":     {[]string{"compact", write("broken.db", damaged)}, 3, "damaged"},
+		"export no such file":        {[]string{"export", filepath.Join(dir, "none"), "-"}, 1, "no such file"},
+		"export over another":        {[]string{"export", path, cut}, 1, "is there already"},
+		"export of what is no store": {[]string{"export", write("word", []byte("hello")), "-"}, 3, "damaged"},
+		"import no such file":        {[]string{"import", filepath.Join(dir, "none"), filepath.Join(dir, "d.db")}, 1, "no such file"},
+		"import over a store":        {[]string{"import", write("lines", []byte("{}")), path}, 1, "is there already"},
+		"import of no lines":         {[]string{"import", write("nonsense", []byte("hello")), filepath.Join(dir, "e.db")}, 3, "line 1: "},
+		"import of a cut archive":    {[]string{"import", write("begin", []byte(`{"archive":{"version":1}}`)), filepath.Join(dir, "f.db")}, 3, "line 2: the end is missing"},
+		"import into no directory":   {[]string{"import", write("none of it", nil), filepath.Join(dir, "none", "im.db")}, 1, "no such file"},
+		"check of a damaged file":    {[]string{"check", write("damaged.db", damaged)}, 3, "damaged"},
+		"check of what is no store":  {[]string{"check", write("text", []byte("hello"))}, 3, "damaged"},
+		"replacing a damaged store":  {[]string{"restore", "-f", write("whole", whole), write("old.db", damaged)}, 0, ""},
 	} {
 		status, _, log := call(nil, false, c.args...)
 		if status != c.want || !strings.Contains(log, c.says) {
 			t.Errorf("%s: %d, want %d: %s", name, status, c.want, log)
 		}
 	}
-	for _, name := range []string{"a.db", "b.db", "c.db"} {
+	for _, name := range []string{"a.db", "b.db", "c.db", "d.db", "e.db", "f.db"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			t.Errorf("%s was left", name)
 		}

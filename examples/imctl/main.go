@@ -14,7 +14,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
+	"example.com/h5im/store/archive"
 	"example.com/h5im/store/bolt"
 )
 
@@ -25,10 +27,13 @@ const usage = `usage:
                                      -f replaces what is there
   imctl check FILE                   walks the whole file
   imctl compact FILE                 gives back the room of what is no longer in it
+  imctl export FILE LINES            writes what is in it as lines of JSON; - is standard output
+  imctl import LINES FILE            makes a store of such lines, of another one or of another
+                                     system's; - is standard input
 
-Stop the server that has FILE open first. BACKUP and FILE appear whole or not at all.
-Exit status: 0 done, 1 failed, 2 these words were not understood, 3 the file, or the
-backup, is damaged.
+Stop the server that has FILE open first. BACKUP, LINES and FILE appear whole or not at all.
+Exit status: 0 done, 1 failed, 2 these words were not understood, 3 the file, the backup
+or the lines are damaged.
 `
 
 const (
@@ -65,8 +70,10 @@ func (c *command) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	fmt.Fprintln(c.log, "imctl:", err)
-	if errors.Is(err, bolt.ErrDamaged) || errors.Is(err, bolt.ErrBackup) {
-		return exitDamaged
+	for _, damaged := range []error{bolt.ErrDamaged, bolt.ErrBackup, archive.ErrFormat} {
+		if errors.Is(err, damaged) {
+			return exitDamaged
+		}
 	}
 	return exitFailed
 }
@@ -89,12 +96,16 @@ func (c *command) do(ctx context.Context, args []string) error {
 		return c.check(ctx, args[1])
 	case len(args) == 2 && args[0] == "compact":
 		return c.compact(ctx, args[1])
+	case len(args) == 3 && args[0] == "export":
+		return c.export(ctx, args[1], args[2])
+	case len(args) == 3 && args[0] == "import":
+		return c.load(ctx, args[1], args[2])
 	}
 	return errUsage
 }
 
-// open opens a store that is there.
-func open(path string) (*bolt.Store, int64, error) {
+// openStore opens a store that is there.
+func openStore(path string) (*bolt.Store, int64, error) {
 	info, err := os.Stat(path) // bolt.Open would make one
 	if err != nil {
 		return nil, 0, err
@@ -104,53 +115,69 @@ func open(path string) (*bolt.Store, int64, error) {
 }
 
 func (c *command) backup(ctx context.Context, path, to string) (err error) {
-	s, size, err := open(path)
+	s, size, err := openStore(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	p := c.progress("backup", megabytes, size)
+	return c.write(to, p, func(w io.Writer) error { return s.Backup(ctx, io.MultiWriter(w, p)) })
+}
+
+// write makes a file that appears whole or not at all, and never in place of another.
+func (c *command) write(to string, p *progress, f func(io.Writer) error) (err error) {
 	if to == "-" {
-		return s.Backup(ctx, c.out)
+		err := f(c.out)
+		p.end(err)
+		return err
 	}
 	if _, err := os.Lstat(to); err == nil {
 		return fmt.Errorf("%s is there already", to)
 	}
-	f, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".unfinished-*")
+	file, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".unfinished-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	p := c.progress("backup", size)
-	err = s.Backup(ctx, io.MultiWriter(f, p))
-	err = errors.Join(err, f.Sync(), f.Close())
+	defer os.Remove(file.Name())
+	err = f(file)
+	err = errors.Join(err, file.Sync(), file.Close())
 	if p.end(err); err != nil {
 		return err
 	}
-	return os.Link(f.Name(), to) // and never over another
+	return os.Link(file.Name(), to)
 }
 
 func (c *command) restore(ctx context.Context, from, path string, replace bool) error {
-	in, size := c.in, int64(0)
-	if from != "-" {
-		f, err := os.Open(from)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		in, size = f, info.Size()
+	in, size, err := c.open(from)
+	if err != nil {
+		return err
 	}
-	p := c.progress("restore", size)
-	err := bolt.Restore(ctx, path, io.TeeReader(in, p), &bolt.RestoreOptions{Replace: replace})
+	defer in.Close()
+	p := c.progress("restore", megabytes, size)
+	err = bolt.Restore(ctx, path, io.TeeReader(in, p), &bolt.RestoreOptions{Replace: replace})
 	p.end(err)
 	return err
 }
 
+// open opens a file to read, and tells its size.
+func (c *command) open(from string) (io.ReadCloser, int64, error) {
+	if from == "-" {
+		return io.NopCloser(c.in), 0, nil
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
 func (c *command) check(ctx context.Context, path string) (err error) {
-	s, _, err := open(path)
+	s, _, err := openStore(path)
 	if err != nil {
 		return err
 	}
@@ -169,14 +196,30 @@ func (c *command) check(ctx context.Context, path string) (err error) {
 }
 
 func (c *command) compact(ctx context.Context, path string) (err error) {
-	s, before, err := open(path)
+	s, before, err := openStore(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := s.Compact(ctx); err != nil {
+	p := c.progress("compact", megabytes, 0)
+	done := make(chan error)
+	go func() { done <- s.Compact(ctx) }()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for running := true; running; {
+		select {
+		case err = <-done:
+			running = false
+		case <-tick.C:
+			st := s.Stats()
+			p.set(st.CompactedBytes, st.FileBytes-st.FreeBytes)
+		}
+	}
+	after := s.Stats().FileBytes
+	p.done = after
+	if p.end(err); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "%s: %.1f MB of %.1f are left\n", path, float64(s.Stats().FileBytes)/1e6, float64(before)/1e6)
+	fmt.Fprintf(c.out, "%s: %s of %s are left\n", path, megabytes(after), megabytes(before))
 	return nil
 }

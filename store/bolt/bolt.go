@@ -62,7 +62,8 @@ type Store struct {
 	writer  writer
 	commits commits
 
-	maintaining chan struct{} // of one; see maintain
+	maintaining chan struct{}          // of one; see maintain
+	copied      atomic.Pointer[string] // the file that a compaction writes
 	retired     sync.WaitGroup
 	closed      atomic.Bool
 	// failed is the commit error after which the file cannot be trusted.
@@ -374,6 +375,9 @@ type Stats struct {
 	FileBytes int64
 	// FreeBytes is what the file holds for reuse; only Compact gives it back.
 	FreeBytes int64
+	// CompactedBytes is how much of the file a Compact that runs has copied, of
+	// about FileBytes less FreeBytes; 0: none runs.
+	CompactedBytes int64
 	// OldestRead is the age of the oldest open read transaction. One that
 	// stays open makes the file grow.
 	OldestRead time.Duration
@@ -387,6 +391,11 @@ func (s *Store) Stats() Stats {
 	}
 	d := s.db.Load().Stats()
 	st.FreeBytes = int64(d.FreeAlloc)
+	if copied := s.copied.Load(); copied != nil {
+		if info, err := os.Stat(*copied); err == nil {
+			st.CompactedBytes = info.Size()
+		}
+	}
 	s.readersMu.Lock()
 	defer s.readersMu.Unlock()
 	for began := range s.readers {

@@ -62,6 +62,7 @@ func (s *Store) Compact(ctx context.Context) (err error) {
 	if err := c.create(); err != nil {
 		return err
 	}
+	defer s.copied.Store(nil)
 	defer c.abandon()
 	if err := c.copy(ctx); err != nil {
 		return err
@@ -106,6 +107,8 @@ func (c *compaction) create() error {
 		return err
 	}
 	c.db.NoSync = true // until it is whole
+	name := f.Name()
+	c.store.copied.Store(&name)
 	c.allocSize, c.db.AllocSize = c.db.AllocSize, copyStepBytes
 	return nil
 }
