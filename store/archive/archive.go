@@ -14,6 +14,13 @@
 // left out, and so may a message's id and clientId, which are then drawn, its
 // seq, which is then the next, a member's seen, who is then a member from the
 // beginning, and the totals of the end. A field that is not known is an error.
+// Package im serves ids like its own: of a direct conversation im.DirectID, of
+// others 1 to 64 of A-Z a-z 0-9 _ and -.
+//
+// A line {"gone":{"to":7,"count":5,"allCount":1}} stands in the place of messages
+// that there are no more, up to that seq, with the counts as of there. A message
+// that was amended to count otherwise has "counted":{"unread":true,"all":false},
+// as what it counted when it came.
 //
 // A string that is not UTF-8, and content or ext that is not JSON without
 // spaces, is {"base64":"..."} instead.
