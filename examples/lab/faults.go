@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,20 +16,22 @@ type fault func(ctx context.Context, r *run) error
 
 // faults are those that a plan may name.
 var faults = map[string]fault{
-	"none":   func(ctx context.Context, r *run) error { return r.spend(ctx, time.Minute) },
-	"kill":   kill,
-	"power":  power,
-	"lie":    lie,
-	"stop":   stop,
-	"clock":  clock,
-	"full":   full,
-	"events": events,
-	"cut":    network(cut, 300*time.Millisecond, 3),
-	"flap":   flap,
-	"hollow": network(hollow, 4*time.Second, 1),
-	"slow":   network(slow, 4*time.Second, 1),
-	"slices": network(sliced, 2*time.Second, 1),
-	"refuse": network(refuse, time.Second, 1),
+	"none":    func(ctx context.Context, r *run) error { return r.spend(ctx, time.Minute) },
+	"kill":    kill,
+	"power":   power,
+	"lie":     lie,
+	"stop":    stop,
+	"clock":   clock,
+	"full":    full,
+	"compact": compact,
+	"prune":   prune,
+	"events":  events,
+	"cut":     network(cut, 300*time.Millisecond, 3),
+	"flap":    flap,
+	"hollow":  network(hollow, 4*time.Second, 1),
+	"slow":    network(slow, 4*time.Second, 1),
+	"slices":  network(sliced, 2*time.Second, 1),
+	"refuse":  network(refuse, time.Second, 1),
 }
 
 // between waits for a random time.
@@ -50,10 +53,19 @@ func kill(ctx context.Context, r *run) error {
 	return r.restart(syscall.SIGKILL)
 }
 
-// power ends the server, and loses what it has not synced. It needs a server
-// that keeps a journal.
+// power ends the server, perhaps while it compacts or just when it has, and loses what it has not
+// synced. It needs a server that keeps a journal.
 func power(ctx context.Context, r *run) error {
+	when := r.rand.IntN(3)
+	if when == 1 {
+		defer r.compacting(ctx)()
+	}
 	r.between(ctx, 50*time.Millisecond, 900*time.Millisecond)
+	if when == 2 {
+		if err := r.server.call(ctx, "compact", nil); err != nil {
+			return err
+		}
+	}
 	r.server.kill()
 	n, err := cutPower(filepath.Join(r.Dir, "im.db"), r.rand, false)
 	if err != nil {
@@ -64,8 +76,8 @@ func power(ctx context.Context, r *run) error {
 	return r.server.start()
 }
 
-// lie is a power cut for a server whose journal has no syncs: all is lost that
-// was written since it started.
+// lie is a power cut in which all is lost that was not synced: where the disk
+// syncs nothing, all that was written since the server started.
 func lie(ctx context.Context, r *run) error {
 	if err := r.restart(syscall.SIGTERM); err != nil {
 		return err
@@ -137,6 +149,72 @@ func fill(ctx context.Context, r *run) error {
 		}
 	}
 	return errors.New("the disk never got full")
+}
+
+// compact makes the server's file anew without pause, and kills it while it does;
+// once it may finish.
+func compact(ctx context.Context, r *run) error {
+	if err := r.server.call(ctx, "compact", nil); err != nil {
+		return err
+	}
+	for range 2 {
+		stop := r.compacting(ctx)
+		r.between(ctx, 50*time.Millisecond, 600*time.Millisecond)
+		err := r.restart(syscall.SIGKILL)
+		stop()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compacting lets the server compact until stop is called, or it is killed.
+func (r *run) compacting(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil && r.server.call(ctx, "compact", nil) == nil {
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// prune lets the server forget up to half of what each conversation has, and
+// kills it while it does.
+func prune(ctx context.Context, r *run) error {
+	if err := r.spend(ctx, 2*time.Second); err != nil {
+		return err
+	}
+	done := make(chan error, groups)
+	for _, conversation := range r.conversations {
+		messages, times, first, err := r.read(ctx, conversation)
+		if err != nil {
+			return err
+		}
+		if len(messages) < 2 {
+			done <- nil
+			continue
+		}
+		// What went before is known already; to what is told to go the time decides.
+		gone := r.pruned[conversation]
+		known := gone[:min(max(0, first-1), int64(len(gone)))]
+		r.pruned[conversation] = append(known, messages...)
+		before := times[r.rand.IntN(1+len(times)/2)]
+		go func() {
+			done <- r.server.call(ctx, "prune", url.Values{"conversation": {conversation}, "before": {fmt.Sprint(before)}})
+		}()
+	}
+	if r.rand.IntN(2) == 0 {
+		r.between(ctx, time.Millisecond, 50*time.Millisecond)
+		return r.restart(syscall.SIGKILL)
+	}
+	var err error
+	for range groups {
+		err = errors.Join(err, <-done)
+	}
+	return err
 }
 
 // network disturbs the connections, and those that come meanwhile.

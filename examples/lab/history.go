@@ -44,7 +44,11 @@ type Event struct {
 // History is what all clients saw, and a full read in the end.
 type History struct {
 	Events []Event // in the order of At
-	Final  map[string][]Message
+	// Final is all messages of each conversation: those before First as they were
+	// read before they were pruned.
+	Final map[string][]Message
+	// First is the first seq that is not pruned; 0, or 1: nothing is.
+	First map[string]int64
 }
 
 // Recorder writes a history. It is safe for concurrent use.
@@ -69,8 +73,8 @@ func (r *Recorder) Add(e Event) {
 }
 
 // History returns what was recorded, together with the final read.
-func (r *Recorder) History(final map[string][]Message) *History {
+func (r *Recorder) History(final map[string][]Message, first map[string]int64) *History {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &History{Events: r.events, Final: final}
+	return &History{Events: r.events, Final: final, First: first}
 }

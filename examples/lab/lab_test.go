@@ -2,8 +2,10 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -39,13 +41,33 @@ func theFaults() []string {
 	if *named != "" {
 		return strings.Split(*named, ",")
 	}
-	return []string{"kill", "stop", "clock", "full", "events", "cut", "flap", "hollow", "slow", "slices", "refuse"}
+	return []string{"kill", "stop", "clock", "full", "compact", "prune", "events", "cut", "flap", "hollow", "slow", "slices", "refuse"}
 }
 
 func report(t *testing.T, r Result) {
 	t.Helper()
-	t.Logf("%d messages, %d receipts, %d told to try again, %d restarts, %d lines of history, %d violations",
-		r.Stored, r.Acknowledged, r.Refused, r.Restarts, r.Events, len(r.Violations))
+	t.Logf("%d messages, %d of them pruned, %d receipts, %d told to try again, %d restarts, %d lines of history, %d violations",
+		r.Stored, r.Pruned, r.Acknowledged, r.Refused, r.Restarts, len(r.History.Events), len(r.Violations))
+}
+
+// condemn tells of broken promises, and keeps the history.
+func condemn(t *testing.T, r Result) {
+	t.Helper()
+	if len(r.Violations) == 0 {
+		return
+	}
+	for _, v := range r.Violations[:min(20, len(r.Violations))] {
+		t.Error(v)
+	}
+	f, err := os.CreateTemp("", "h5im-lab-*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := json.NewEncoder(f).Encode(r.History); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("its history is in ", f.Name())
 }
 
 // roundMessages bounds the history of one run: a longer one is several, each
@@ -73,9 +95,7 @@ func TestFaultsBreakNoPromise(t *testing.T) {
 		}
 		report(t, r)
 		total += r.Stored
-		for _, v := range r.Violations[:min(20, len(r.Violations))] {
-			t.Error(v)
-		}
+		condemn(t, r)
 		if t.Failed() {
 			t.Fatal("again: ", again)
 		}

@@ -5,8 +5,28 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 )
+
+// call asks the server for something that is none of its operations.
+func (p *process) call(ctx context.Context, what string, values url.Values) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.addr+"/"+what+"?"+values.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("%s: %s: %s", what, resp.Status, text)
+	}
+	return nil
+}
 
 // postOnce calls one operation without a session.
 func (p *process) postOnce(ctx context.Context, user, method string, params, result any) error {

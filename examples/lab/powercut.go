@@ -31,41 +31,45 @@ const journalSource = `package bbolt
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 )
 
-var journalFile *os.File
-
-func journalRecord(kind byte, n int64, data []byte) error {
-	if journalFile == nil {
+func (db *DB) journalRecord(kind byte, n int64, data []byte) error {
+	if db.journal == nil {
 		return nil
 	}
 	b := append([]byte{kind}, make([]byte, 12)...)
 	binary.BigEndian.PutUint64(b[1:], uint64(n))
 	binary.BigEndian.PutUint32(b[9:], uint32(len(data)))
-	_, err := journalFile.Write(append(b, data...))
+	_, err := db.journal.Write(append(b, data...))
 	return err
 }
 
 func (db *DB) journalOpen() error {
 	db.ops.writeAt = db.file.WriteAt
-	if db.readOnly || !strings.HasSuffix(db.path, "im.db") {
+	if db.readOnly {
 		return nil
 	}
 	old, err := os.ReadFile(db.path)
 	if err != nil {
 		return err
 	}
-	if journalFile, err = os.OpenFile(db.path+".journal", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+	// Of the file and not of its name: a compaction makes another and renames it.
+	name := filepath.Join(filepath.Dir(db.path), fmt.Sprint("journal-", time.Now().UnixNano()))
+	if err := os.Link(db.path, name+".of"); err != nil {
 		return err
 	}
-	if err = journalRecord('w', 0, old); err == nil {
-		err = journalRecord('s', 0, nil)
+	if db.journal, err = os.Create(name); err != nil {
+		return err
+	}
+	if err = db.journalRecord('w', 0, old); err == nil {
+		err = db.journalRecord('s', 0, nil)
 	}
 	db.ops.writeAt = func(b []byte, offset int64) (int, error) {
-		if err := journalRecord('w', offset, b); err != nil {
+		if err := db.journalRecord('w', offset, b); err != nil {
 			return 0, err
 		}
 		return db.file.WriteAt(b, offset)
@@ -74,7 +78,7 @@ func (db *DB) journalOpen() error {
 }
 
 func (db *DB) journalTruncate(size int64) error {
-	if err := journalRecord('t', size, nil); err != nil {
+	if err := db.journalRecord('t', size, nil); err != nil {
 		return err
 	}
 	return db.file.Truncate(size)
@@ -85,7 +89,7 @@ func fdatasync(db *DB) error {
 		return nil
 	}
 	time.Sleep(2 * time.Millisecond) // a disk takes its time, in which power may go
-	return journalRecord('s', 0, nil)
+	return db.journalRecord('s', 0, nil)
 }
 `
 
@@ -100,6 +104,7 @@ func buildJournaled(dir string) (string, error) {
 		return "", err
 	}
 	for _, change := range []struct{ file, from, to string }{
+		{"db.go", "type DB struct {", "type DB struct {\n\tjournal *os.File\n"},
 		{"db.go", "db.ops.writeAt = db.file.WriteAt", "if err = db.journalOpen(); err != nil {\n\t\t_ = db.close()\n\t\treturn nil, err\n\t}"},
 		{"db.go", "db.file.Truncate(int64(sz))", "db.journalTruncate(int64(sz))"},
 		{"db.go", "db.file.Sync()", "fdatasync(db)"},
@@ -151,10 +156,37 @@ const (
 	sectorBytes = 512
 )
 
+// journalOf finds the latest journal of the file that has this name now, and
+// removes all.
+func journalOf(path string) (journal []byte, err error) {
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	names, err := filepath.Glob(filepath.Join(filepath.Dir(path), "journal-*.of"))
+	if err != nil {
+		return nil, err
+	}
+	err = errors.New("the file has no journal")
+	for _, name := range names { // in the order of their making
+		of, statErr := os.Stat(name)
+		if statErr != nil {
+			return nil, statErr
+		}
+		written := strings.TrimSuffix(name, ".of")
+		if os.SameFile(file, of) {
+			journal, err = os.ReadFile(written)
+		}
+		os.Remove(name)
+		os.Remove(written)
+	}
+	return journal, err
+}
+
 // cutPower makes the store's file anew from its journal: all up to the last
 // sync, and of what came later some pages, and parts of others; or nothing.
 func cutPower(path string, random *rand.Rand, nothing bool) (unsynced int, err error) {
-	journal, err := os.ReadFile(path + ".journal")
+	journal, err := journalOf(path)
 	if err != nil {
 		return 0, err
 	}

@@ -28,6 +28,8 @@ type Plan struct {
 	Binary   string   // of the server
 	Env      []string // of the server
 	Dir      string   // an empty directory
+	// extra are faults of a test's own.
+	extra map[string]fault
 	// Patience is how long after the faults everything may take to settle.
 	// Defaults to a minute, and to failing then; a run with patience of its own
 	// checks what there is, since a broken server may leave clients that never settle.
@@ -51,6 +53,7 @@ type run struct {
 	proxy         *proxy
 	clients       []*client
 	conversations []string
+	pruned        map[string][]Message // what was there when it was told to go
 
 	budget       atomic.Int64 // messages that may be composed
 	unsettled    atomic.Int64 // that were composed
@@ -65,10 +68,11 @@ type run struct {
 // Result is what came of a run.
 type Result struct {
 	Violations   []Violation
-	Stored       int   // messages
+	History      *History
+	Stored       int   // messages, pruned ones too
+	Pruned       int64 // messages
 	Acknowledged int64 // receipts, repeated ones included
 	Refused      int64 // answers that told to try again
-	Events       int   // of the history
 	Restarts     int
 	Unsynced     int // pages that power cuts lost, tore or left
 }
@@ -76,7 +80,7 @@ type Result struct {
 // Run executes a plan and checks what came of it. An error means that the run
 // itself failed; the result then says nothing.
 func Run(ctx context.Context, plan Plan) (Result, error) {
-	r := &run{Plan: plan, rand: rand.New(rand.NewPCG(plan.Seed, 1)), history: NewRecorder(), surprises: make(chan error, 1)}
+	r := &run{Plan: plan, rand: rand.New(rand.NewPCG(plan.Seed, 1)), history: NewRecorder(), pruned: map[string][]Message{}, surprises: make(chan error, 1)}
 	flags := []string{}
 	if plan.Mutant != "" {
 		flags = append(flags, "-mutant", plan.Mutant)
@@ -94,14 +98,16 @@ func Run(ctx context.Context, plan Plan) (Result, error) {
 	if err = r.setup(ctx); err != nil {
 		return Result{}, err
 	}
-	final, err := r.load(ctx)
+	h, err := r.load(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	h := r.history.History(final)
-	result := Result{Violations: Check(h), Acknowledged: r.acknowledged.Load(), Refused: r.refused.Load(), Events: len(h.Events), Restarts: r.restarts, Unsynced: r.unsynced}
-	for _, messages := range final {
+	result := Result{Violations: Check(h), History: h, Acknowledged: r.acknowledged.Load(), Refused: r.refused.Load(), Restarts: r.restarts, Unsynced: r.unsynced}
+	for _, messages := range h.Final {
 		result.Stored += len(messages)
+	}
+	for _, first := range h.First {
+		result.Pruned += max(0, first-1)
 	}
 	if plan.Mutant == "" {
 		err = r.inspect(ctx)
@@ -137,7 +143,7 @@ func (r *run) setup(ctx context.Context) error {
 
 // load lets the clients write while one fault follows the other, waits until
 // all is settled, and reads everything.
-func (r *run) load(ctx context.Context) (map[string][]Message, error) {
+func (r *run) load(ctx context.Context) (*History, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var work, churn sync.WaitGroup
@@ -157,10 +163,13 @@ func (r *run) load(ctx context.Context) (map[string][]Message, error) {
 	defer rest()
 	churn.Go(func() { r.churn(moving, ctx) })
 	err := r.disturb(ctx)
+	if err != nil {
+		stop(err) // or who waits for an answer would wait for ever
+	}
 	rest()
 	churn.Wait()
 	if err != nil {
-		return nil, errors.Join(err, context.Cause(ctx))
+		return nil, context.Cause(ctx)
 	}
 	// Everybody is a member again, and nothing is disturbed any more.
 	for _, c := range r.clients {
@@ -187,15 +196,16 @@ func (r *run) load(ctx context.Context) (map[string][]Message, error) {
 	defer stopReading()
 	stop(nil)
 	work.Wait()
-	final := map[string][]Message{}
+	final, first := map[string][]Message{}, map[string]int64{}
 	for _, conversation := range r.conversations {
-		messages, err := r.read(ctx, conversation)
+		messages, _, from, err := r.read(ctx, conversation)
 		if err != nil {
 			return nil, err
 		}
-		final[conversation] = messages
+		gone := r.pruned[conversation]
+		final[conversation], first[conversation] = append(gone[:min(max(0, from-1), int64(len(gone)))], messages...), from
 	}
-	return final, nil
+	return r.history.History(final, first), nil
 }
 
 func (r *run) stuck() error {
@@ -259,23 +269,26 @@ func (r *run) member(ctx context.Context, method, conversation, user string) err
 	return err
 }
 
-// read is the full read in the end, by a client that has seen nothing.
-func (r *run) read(ctx context.Context, conversation string) (all []Message, err error) {
+// read is a full read, by a client that has seen nothing: messages and their
+// times from the first seq that is not pruned.
+func (r *run) read(ctx context.Context, conversation string) (all []Message, times []int64, first int64, err error) {
 	for after := int64(0); ; {
 		var page struct {
 			Messages []wireMessage `json:"messages"`
 			To       int64         `json:"to"`
 			More     bool          `json:"more"`
+			FirstSeq int64         `json:"firstSeq"`
 		}
 		err := r.server.post(ctx, host, "message.list", map[string]any{"conversation": conversation, "after": after, "limit": 100}, &page)
 		if err != nil {
-			return nil, err
+			return nil, nil, 0, err
 		}
 		for i := range page.Messages {
-			all = append(all, page.Messages[i].message())
+			all, times = append(all, page.Messages[i].message()), append(times, page.Messages[i].Time)
 		}
+		first = page.FirstSeq
 		if !page.More {
-			return all, nil
+			return all, times, first, nil
 		}
 		after = page.To
 	}
@@ -305,6 +318,9 @@ func (r *run) disturb(ctx context.Context) error {
 	}
 	for i, name := range turns {
 		f, known := faults[name]
+		if own := r.extra[name]; own != nil {
+			f, known = own, true
+		}
 		if !known {
 			return fmt.Errorf("there is no fault %q, there are %v", name, FaultNames())
 		}

@@ -14,11 +14,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
 	"example.com/h5im/im"
 	"example.com/h5im/im/hub"
+	"example.com/h5im/store"
 	"example.com/h5im/store/bolt"
 )
 
@@ -70,6 +72,8 @@ func run(ctx context.Context) (err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/im/", http.StripPrefix("/im", srv))
 	mux.HandleFunc("GET /load", load)
+	mux.HandleFunc("POST /compact", func(w http.ResponseWriter, r *http.Request) { answer(w, db.Compact(r.Context())) })
+	mux.HandleFunc("POST /prune", func(w http.ResponseWriter, r *http.Request) { answer(w, prune(r, db)) })
 	web := &http.Server{Addr: *addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe() }()
@@ -80,6 +84,23 @@ func run(ctx context.Context) (err error) {
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	return errors.Join(err, srv.Shutdown(grace), web.Shutdown(grace))
+}
+
+func answer(w http.ResponseWriter, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
+// prune forgets the messages of a conversation from before a time, as im.Config.Retention does.
+func prune(r *http.Request, s store.Store) error {
+	before, err := strconv.ParseInt(r.FormValue("before"), 10, 64)
+	for more := true; more && err == nil; {
+		var p store.Pruned
+		p, err = s.Prune(r.Context(), store.PruneQuery{Conversation: r.FormValue("conversation"), Before: store.Millis(before), Limit: 100})
+		more = p.More
+	}
+	return err
 }
 
 // load tells what the process holds: bytes that are alive, goroutines, files.
