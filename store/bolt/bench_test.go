@@ -22,6 +22,7 @@ import (
 //
 //	go test ./store/bolt -run xxx -bench 'Writers|Latency|Page' -benchtime 1x
 //	go test ./store/bolt -run xxx -bench Disk -benchtime 1x -timeout 20m
+//	go test ./store/bolt -run xxx -bench Compact -benchtime 1x -timeout 20m
 const (
 	benchConversations = 1000
 	benchSenders       = 64
@@ -376,5 +377,69 @@ func BenchmarkDisk(b *testing.B) {
 		}
 		b.ReportMetric(float64(time.Since(began).Milliseconds()), "open-ms")
 		again.Close()
+	}
+}
+
+// BenchmarkCompact compacts 1,000,000 messages of which half were pruned, while
+// four writers send a message a millisecond together, and compares how long sends
+// take with how long they took before.
+func BenchmarkCompact(b *testing.B) {
+	const messages, writers = 1_000_000, 4
+	ctx := context.Background()
+	for b.Loop() {
+		s := benchStore(b)
+		fill(b, s, messages)
+		for i := range benchConversations {
+			q := store.PruneQuery{Conversation: benchConversation(i), Before: store.Millis(1_700_000_000_000 + benchClock.Load()/16), Forget: 1 << 50, Limit: messages}
+			if _, err := s.Prune(ctx, q); err != nil {
+				b.Fatal(err)
+			}
+		}
+		before := s.Stats()
+		sends := func(until func()) []time.Duration {
+			ending, end := context.WithCancel(ctx)
+			took := make([][]time.Duration, writers)
+			var work sync.WaitGroup
+			for w := range writers {
+				work.Go(func() {
+					tick := time.NewTicker(time.Millisecond * writers)
+					defer tick.Stop()
+					for ending.Err() == nil {
+						<-tick.C
+						began := time.Now()
+						if r, err := s.Append(ctx, []store.Append{benchItem(w)}); err != nil || r[0].Err != nil {
+							b.Error(err, r)
+							return
+						}
+						took[w] = append(took[w], time.Since(began))
+					}
+				})
+			}
+			until()
+			end()
+			work.Wait()
+			all := slices.Concat(took...)
+			slices.Sort(all)
+			return all
+		}
+		calm := sends(func() { time.Sleep(3 * time.Second) })
+		began := time.Now()
+		busy := sends(func() {
+			if err := s.Compact(ctx); err != nil {
+				b.Error(err)
+			}
+		})
+		b.ReportMetric(time.Since(began).Seconds(), "compact-s")
+		b.ReportMetric(float64(before.FileBytes)/1e6, "MB-before")
+		b.ReportMetric(float64(s.Stats().FileBytes)/1e6, "MB-after")
+		ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+		for _, side := range []struct {
+			name string
+			took []time.Duration
+		}{{"calm", calm}, {"compacting", busy}} {
+			b.ReportMetric(ms(side.took[len(side.took)/2]), side.name+"-ms-p50")
+			b.ReportMetric(ms(side.took[len(side.took)*99/100]), side.name+"-ms-p99")
+			b.ReportMetric(ms(side.took[len(side.took)-1]), side.name+"-ms-max")
+		}
 	}
 }
