@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -160,6 +162,25 @@ func (s *leaving) ChangeMembers(ctx context.Context, c store.MembersChange) (sto
 func (s *leaving) Mark(ctx context.Context, m store.Mark) (store.Marked, error) {
 	marked, err := s.Store.Mark(context.WithoutCancel(ctx), m)
 	return marked, errors.Join(err, s.cut(ctx))
+}
+
+// Who reads nothing any more holds nobody up for longer than a write may take.
+func TestShutdownWithAClientThatReadsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := setup(t, im.Config{})
+		ann, ben := srv.Connect("ann"), srv.Connect("ben")
+		defer ben.Pause()()
+		for i := range 300 {
+			must(t, ann.Call("message.send", im.SendParams{To: im.ToUser("ben"), ClientID: fmt.Sprint(i), Content: im.Text(strings.Repeat("x", 4000))}, nil))
+			ben.Start("message.list", im.ListParams{Conversation: im.DirectID("ann", "ben")})
+		}
+		begin := time.Now()
+		must(t, srv.Shutdown(ctx))
+		if d := time.Since(begin); d > 11*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		ended(t, ann, transport.CloseRestart)
+	})
 }
 
 func TestGoawaysAreSpread(t *testing.T) { // [P115]
