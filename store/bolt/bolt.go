@@ -43,9 +43,10 @@ type Options struct {
 	// Logger gets what nobody is there to be told. Defaults to slog.Default().
 	Logger *slog.Logger
 
-	// openFile and link replace those of package os in tests.
+	// These replace those of package os, and syncDir, in tests.
 	openFile func(string, int, os.FileMode) (*os.File, error)
 	link     func(from, to string) error
+	syncDir  func(dir string) error
 }
 
 // minMaxSizeBytes leaves room for the empty store and a few commits.
@@ -168,6 +169,9 @@ func withDefaults(options *Options) (Options, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.syncDir == nil {
+		o.syncDir = syncDir
 	}
 	if o.link == nil {
 		o.link = os.Link

@@ -350,7 +350,7 @@ func (c *compaction) finish() error {
 			s.log.Warn("the file before the compaction was not closed", "file", s.path, "err", err)
 		}
 	})
-	if err := syncDir(filepath.Dir(s.path)); err != nil {
+	if err := s.options.syncDir(filepath.Dir(s.path)); err != nil {
 		// A power cut might bring the old file back, without what is to come.
 		err = fmt.Errorf("bolt: compact: %s must be opened again: %w", s.path, err)
 		s.failed.Store(&err)

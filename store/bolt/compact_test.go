@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"example.com/h5im/store"
 	"example.com/h5im/store/bolt"
@@ -277,6 +278,46 @@ func TestCompactThatFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Rule: as long as a power cut may bring the old file back, nothing is
+// acknowledged that is in the new one only.
+func TestCompactMakesTheNewNameDurable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "im.db")
+	syncing, synced := make(chan struct{}), make(chan error)
+	o := &bolt.Options{Logger: quiet}
+	o.OnSyncDir(func(string) error {
+		close(syncing)
+		return <-synced
+	})
+	s := open(t, path, o)
+	must(t, create(s, "g_1"))
+	must(t, send(s, "g_1", "a", 100, 300))
+	before := everything(t, s)
+	compacted, sent := make(chan error, 1), make(chan error, 1)
+	go func() { compacted <- s.Compact(ctx) }()
+	<-syncing
+	go func() { sent <- send(s, "g_1", "b", 1, 300) }()
+	select {
+	case err := <-sent:
+		t.Fatalf("acknowledged (%v) before the name was durable", err)
+	case <-time.After(50 * time.Millisecond): // a disk is in no bubble
+	}
+	errDisk := errors.New("the disk is on fire")
+	synced <- errDisk
+	if err := <-compacted; !errors.Is(err, errDisk) {
+		t.Errorf("Compact: %v", err)
+	}
+	if err := <-sent; !errors.Is(err, errDisk) {
+		t.Errorf("a send under a name that may not last: %v", err)
+	}
+	must(t, s.Close())
+	s = open(t, path, nil)
+	if after := everything(t, s); after != before {
+		t.Error("another content")
+	}
+	must(t, send(s, "g_1", "c", 1, 300))
+	must(t, s.Close())
 }
 
 // Rule: closing in the middle ends it, one way or the other.

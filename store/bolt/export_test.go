@@ -31,6 +31,9 @@ func (o *Options) FailOpenFile(fail func() error) {
 // OnLink replaces the link that gives a new store its name.
 func (o *Options) OnLink(link func(from, to string) error) { o.link = link }
 
+// OnSyncDir replaces the sync of a directory by which a new name becomes durable.
+func (o *Options) OnSyncDir(sync func(dir string) error) { o.syncDir = sync }
+
 // SetCommit replaces the commit of a store that is at rest.
 func (s *Store) SetCommit(commit func(*bbolt.Tx) error) { s.writer.commit = commit }
 
