@@ -39,13 +39,16 @@ async function clean(page) {
   );
 }
 
+/** Waits until the page's client is in a state; the page may only be on its way to have one. */
+const reached = (page, state) => page.waitForFunction((s) => typeof imClient !== 'undefined' && imClient.state === s, state);
+
 test('hello: two pages greet each other, also after a restart', async () => {
   const origin = `http://127.0.0.1:${await freePort()}`;
   const hello = new Program(build('hello'), '-addr', new URL(origin).host);
   await hello.start(/user=alice/);
   const context = await browser.newContext();
   const alice = await open(context, `${origin}/?user=alice`);
-  await alice.waitForFunction(() => imClient.state === 'online');
+  await reached(alice, 'online');
   const bob = await open(context, `${origin}/?user=user123`);
   await says(alice, 'user123: Hello, World!');
   await alice.reload();
@@ -93,7 +96,7 @@ async function startSite(t) {
       await page.getByLabel('Password').fill(program.said.match(new RegExp(`${user} signs in with the password (\\S+)`))[1]);
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByText('Hello,').waitFor();
-      await page.waitForFunction(() => imClient.state === 'online');
+      await reached(page, 'online');
       page.say = async (to, text) => {
         await page.getByLabel('To').fill(to);
         await page.getByLabel('Message', { exact: true }).fill(text);
@@ -171,7 +174,7 @@ test('existing: a page of another origin chats with a token, and never with the 
   const elsewhere = await browser.newContext();
   const partner = await site.foreign(elsewhere, { userToken });
   await partner.goto(site.partner);
-  await partner.waitForFunction(() => imClient.state === 'online');
+  await reached(partner, 'online');
   await partner.evaluate(() => imClient.sendMessage({ to: 'joon', content: 'from elsewhere' }));
   await joon.line('ines: from elsewhere').waitFor();
   await joon.say('ines', 'I see you');
@@ -182,7 +185,7 @@ test('existing: a page of another origin chats with a token, and never with the 
   // A cookie is of a host, whatever the port: this page's requests carry it. It does not count.
   const listed = await site.foreign(ines.context(), {});
   await listed.goto(site.partner);
-  await listed.waitForFunction(() => imClient.state === 'unauthorized');
+  await reached(listed, 'unauthorized');
 
   // An origin that is not listed does not even connect, with a good token.
   const unlisted = await site.foreign(elsewhere, { userToken });
