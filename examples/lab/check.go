@@ -194,17 +194,33 @@ func (c *checker) realTime() {
 	}
 }
 
-// sendingOrder: what one sender sends in a row arrives in that order.
+// sendingOrder: what one sender sends in a row arrives in that order. It need not
+// where one was refused and sent again: the refusal may have been lost with the
+// connection, so that of what he sent while he was out, or came or went, nothing
+// is known.
 func (c *checker) sendingOrder() {
 	loose := map[clientKey]bool{}
 	sent := map[person][]Event{}
+	out := map[person]bool{}
+	open := map[person][]clientKey{} // sent, and not acknowledged yet
 	for _, e := range c.h.Events {
-		switch {
-		case e.Kind == Refused:
+		p := person{e.User, e.Conversation}
+		switch e.Kind {
+		case Refused:
 			loose[e.client()] = true
-		case e.Kind == Invoked && e.Ordered:
-			p := person{e.From, e.Conversation}
-			sent[p] = append(sent[p], e)
+		case Removed, Adding, Added:
+			out[p] = e.Kind != Added
+			for _, k := range open[p] {
+				loose[k] = true
+			}
+		case Acknowledged:
+			open[p] = slices.DeleteFunc(open[p], func(k clientKey) bool { return k == e.client() })
+		case Invoked:
+			if e.Ordered {
+				sent[p] = append(sent[p], e)
+			}
+			open[p] = append(open[p], e.client())
+			loose[e.client()] = loose[e.client()] || out[p]
 		}
 	}
 	for p, events := range sent {

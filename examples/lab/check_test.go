@@ -253,6 +253,42 @@ var damages = []damage{
 	}},
 }
 
+// What is sent by who is out may be refused, the refusal lost, and the message
+// taken when it comes again: then it stands behind what he sent later.
+func TestCheckerKnowsOfRefusalsThatWereLost(t *testing.T) {
+	in := func(kind Kind) Event { return Event{Kind: kind, User: "ann", Message: Message{Conversation: "g"}} }
+	message := func(kind Kind, id string, seq int64) Event {
+		m := Message{Conversation: "g", From: "ann", ClientID: id, Seq: seq}
+		return Event{Kind: kind, User: "ann", Message: m, Ordered: kind == Invoked}
+	}
+	a, b := message(Invoked, "a", 0), message(Invoked, "b", 0)
+	acknowledged := []Event{message(Acknowledged, "a", 2), message(Acknowledged, "b", 1)}
+	for name, c := range map[string]struct {
+		events []Event
+		want   int
+	}{
+		"he is in":              {[]Event{a, b}, 1},
+		"he was out before":     {[]Event{in(Removed), in(Adding), in(Added), a, b}, 1},
+		"he is out":             {[]Event{in(Removed), a, b, in(Adding), in(Added)}, 0},
+		"he is being added":     {[]Event{in(Removed), in(Adding), a, b, in(Added)}, 0},
+		"he is removed between": {[]Event{a, in(Removed), in(Adding), in(Added), b}, 0},
+		"somebody else is out":  {[]Event{{Kind: Removed, User: "ben", Message: Message{Conversation: "g"}}, a, b}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &History{
+				Events: slices.Concat(c.events, acknowledged),
+				Final:  map[string][]Message{"g": {acknowledged[1].Message, acknowledged[0].Message}},
+			}
+			for i := range h.Events {
+				h.Events[i].At = time.Duration(i + 1)
+			}
+			if v := Check(h); len(v) != c.want {
+				t.Errorf("%v, want %d", v, c.want)
+			}
+		})
+	}
+}
+
 // c is when the message of an event was sent.
 func c(h *History, e Event) Event {
 	return h.Events[slices.IndexFunc(h.Events, func(o Event) bool { return o.Kind == Invoked && o.client() == e.client() })]

@@ -18,6 +18,7 @@ const (
 	Settled                  // the reader believes to have all of the conversation
 	Removed                  // the removal of User was acknowledged
 	Adding                   // User is about to be added
+	Added                    // that was acknowledged
 )
 
 // Message is one message as somebody knows it.

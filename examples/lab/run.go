@@ -262,8 +262,11 @@ func (r *run) member(ctx context.Context, method, conversation, user string) err
 	}
 	var changed struct{}
 	err := r.server.post(ctx, host, method, map[string]any{"conversation": conversation, "users": []string{user}}, &changed)
-	if err == nil && method == "member.remove" {
-		e.Kind = Removed
+	if err == nil {
+		e.Kind = Added
+		if method == "member.remove" {
+			e.Kind = Removed
+		}
 		r.history.Add(e)
 	}
 	return err
