@@ -20,7 +20,9 @@ export class Middlebox {
     this.behind = server;
   }
 
-  async start() {
+  /** Until the test has ended, however it does. */
+  async start(t) {
+    t.after(() => this.#stop());
     this.port = await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
     this.#server = http.createServer((req, res) => this.#forward(req, res));
@@ -46,7 +48,7 @@ export class Middlebox {
     }
   }
 
-  async stop() {
+  async #stop() {
     const closed = new Promise((done) => this.#server.close(done));
     this.cut();
     await closed;

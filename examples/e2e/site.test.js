@@ -42,9 +42,10 @@ async function clean(page) {
 /** Waits until the page's client is in a state; the page may only be on its way to have one. */
 const reached = (page, state) => page.waitForFunction((s) => typeof imClient !== 'undefined' && imClient.state === s, state);
 
-test('hello: two pages greet each other, also after a restart', async () => {
+test('hello: two pages greet each other, also after a restart', async (t) => {
   const origin = `http://127.0.0.1:${await freePort()}`;
   const hello = new Program(build('hello'), '-addr', new URL(origin).host);
+  t.after(() => hello.stop());
   await hello.start(/user=alice/);
   const context = await browser.newContext();
   const alice = await open(context, `${origin}/?user=alice`);

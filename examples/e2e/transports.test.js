@@ -35,6 +35,7 @@ async function chats(user, peer, box) {
     await p.message(`theirs ${i}`).waitFor({ timeout: 20_000 });
     want.push(`theirs ${i}`);
   }
+  await p.page.waitForFunction(() => !document.querySelector('.state.sending')); // what is shown may be on its way yet
   const { conversations } = await server.call(user, 'sync', {});
   const list = await server.call(user, 'message.list', { conversation: conversations[0].id, limit: 100 });
   const stored = list.messages.map((m) => m.content.text);
@@ -47,8 +48,8 @@ async function chats(user, peer, box) {
 }
 
 for (const upgrades of ['refuse', 'hang']) {
-  test(`a proxy that lets upgrades ${upgrades}: an event stream`, { timeout: 120_000 }, async () => {
-    const box = await new Middlebox(server).start();
+  test(`a proxy that lets upgrades ${upgrades}: an event stream`, { timeout: 120_000 }, async (t) => {
+    const box = await new Middlebox(server).start(t);
     box.upgrades = upgrades;
     const p = await chats(`kim${upgrades}`, 'lea', box);
     assert.ok(box.seen['/im/events'] >= 1, JSON.stringify(box.seen));
@@ -61,22 +62,20 @@ for (const upgrades of ['refuse', 'hang']) {
     assert.equal(box.seen['/im/ws'], before, 'what works is remembered over a reload');
     p.watched.forgive(blocked);
     await p.close();
-    await box.stop();
   });
 }
 
-test('a proxy that keeps streams back as well: long polls', { timeout: 120_000 }, async () => {
-  const box = await new Middlebox(server).start();
+test('a proxy that keeps streams back as well: long polls', { timeout: 120_000 }, async (t) => {
+  const box = await new Middlebox(server).start(t);
   box.upgrades = 'refuse';
   box.buffers = true;
   const p = await chats('mia', 'noa', box);
   assert.ok(box.seen['/im/poll'] >= 1, JSON.stringify(box.seen));
   await p.close();
-  await box.stop();
 });
 
-test('diagnose names what is blocked and what is not', async () => {
-  const box = await new Middlebox(server).start();
+test('diagnose names what is blocked and what is not', async (t) => {
+  const box = await new Middlebox(server).start(t);
   box.upgrades = 'refuse';
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -99,5 +98,4 @@ test('diagnose names what is blocked and what is not', async () => {
   assert.ok(found.transports.sse.rttMs >= 0);
   assert.ok(found.limits.frameBytes > 0);
   await context.close();
-  await box.stop();
 });

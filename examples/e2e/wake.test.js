@@ -17,8 +17,8 @@ after(async () => {
   await server?.stop();
 });
 
-async function open(user, peer) {
-  const box = await new Middlebox(server).start();
+async function open(t, user, peer) {
+  const box = await new Middlebox(server).start(t);
   const p = await ChatPage.open(browser, box, user, { prepare: asBrowsersDo });
   await server.send(peer, user, 'hello');
   await p.enter(peer[0].toUpperCase() + peer.slice(1));
@@ -28,8 +28,8 @@ async function open(user, peer) {
 
 const awake = (page) => page.evaluate(() => dispatchEvent(new Event('focus')));
 
-test('a frozen page, whose connection was cut meanwhile, shows what came as soon as it thaws', async () => {
-  const { p, box } = await open('pia', 'quin');
+test('a frozen page, whose connection was cut meanwhile, shows what came as soon as it thaws', async (t) => {
+  const { p, box } = await open(t, 'pia', 'quin');
   const cdp = await p.context.newCDPSession(p.page);
   await p.page.evaluate(() => {
     globalThis.ticks = 0;
@@ -45,11 +45,10 @@ test('a frozen page, whose connection was cut meanwhile, shows what came as soon
   assert.deepEqual(await p.texts(), ['hello', ...[1, 2, 3, 4, 5].map((i) => `while you slept ${i}`)]);
   p.watched.forgive(lostServer);
   await p.close();
-  await box.stop();
 });
 
-test('a connection that fell silent is replaced two seconds after the page is looked at', async () => {
-  const { p, box } = await open('rea', 'sam');
+test('a connection that fell silent is replaced two seconds after the page is looked at', async (t) => {
+  const { p, box } = await open(t, 'rea', 'sam');
   box.stall();
   await server.send('sam', 'rea', 'into the void');
   const before = box.seen['/im/ws'];
@@ -58,11 +57,10 @@ test('a connection that fell silent is replaced two seconds after the page is lo
   assert.equal(box.seen['/im/ws'], before + 1, 'one more connection');
   p.watched.forgive(lostServer);
   await p.close();
-  await box.stop();
 });
 
-test('one that still speaks is kept', async () => {
-  const { p, box } = await open('tom', 'una');
+test('one that still speaks is kept', async (t) => {
+  const { p, box } = await open(t, 'tom', 'una');
   const before = box.seen['/im/ws'];
   for (let i = 0; i < 5; i++) await awake(p.page);
   await server.send('una', 'tom', 'still here');
@@ -70,5 +68,4 @@ test('one that still speaks is kept', async () => {
   await p.page.waitForTimeout(2_500);
   assert.equal(box.seen['/im/ws'], before);
   await p.close();
-  await box.stop();
 });
