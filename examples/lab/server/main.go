@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"syscall"
 	"time"
@@ -72,6 +73,11 @@ func run(ctx context.Context) (err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/im/", http.StripPrefix("/im", srv))
 	mux.HandleFunc("GET /load", load)
+	mux.HandleFunc("GET /profile", func(w http.ResponseWriter, r *http.Request) {
+		if p := pprof.Lookup(r.FormValue("of")); p != nil {
+			_ = p.WriteTo(w, 0)
+		}
+	})
 	mux.HandleFunc("POST /compact", func(w http.ResponseWriter, r *http.Request) { answer(w, db.Compact(r.Context())) })
 	mux.HandleFunc("POST /prune", func(w http.ResponseWriter, r *http.Request) { answer(w, prune(r, db)) })
 	web := &http.Server{Addr: *addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
